@@ -1,0 +1,61 @@
+package journal
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// ErrInUse means that another process works in the same folder.
+var ErrInUse = errors.New("in use by another process")
+
+// Lock makes the calling process the only one to work in the folder dir, which
+// is made (mode 0700) if it is missing, until unlock is called or the process
+// ends, however it ends. It does not wait: if another process, or this one, has
+// the lock, the error satisfies errors.Is(err, [ErrInUse]) and names the folder
+// and, when it is known, the process.
+//
+// The lock is flock(2) on the file "lock" in dir, which also tells the number
+// of the process; the file stays when the lock is gone, since deleting it would
+// let two processes lock two files of that name. Calling unlock again does
+// nothing.
+func Lock(dir string) (unlock func() error, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("folder %q: %w", dir, err)
+	}
+	// O_NONBLOCK, lest somebody's named pipe makes us wait.
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("folder %q: %w", dir, err)
+	}
+	if err := flock(f); err != nil {
+		if pid, ok := readPID(f); ok && errors.Is(err, ErrInUse) {
+			err = fmt.Errorf("%w (number %d); stop it or choose another folder", err, pid)
+		} else if errors.Is(err, ErrInUse) {
+			err = fmt.Errorf("%w; stop it or choose another folder", err)
+		}
+		return nil, errors.Join(fmt.Errorf("folder %q: %w", dir, err), f.Close())
+	}
+	// The number is for people only; failing to write it, for example on a
+	// full disk, does not weaken the lock.
+	if f.Truncate(0) == nil {
+		_, _ = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	}
+	return sync.OnceValue(func() error {
+		_ = f.Truncate(0)
+		return f.Close() // gives the lock back
+	}), nil
+}
+
+// readPID reads the number of the process that has the lock, if it tells one.
+func readPID(f *os.File) (pid int, ok bool) {
+	text := make([]byte, 32)
+	n, _ := f.ReadAt(text, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+	return pid, err == nil && pid > 0
+}
