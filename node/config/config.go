@@ -1,0 +1,192 @@
+package config
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Ports that a node without configuration prefers: those of the module API
+// convention for Gossip (7001) and of its peer-to-peer side (6001).
+const (
+	DefaultP2PPort = 6001
+	DefaultAPIPort = 7001
+)
+
+// Config is everything a user can set about a node. The name of the key stands
+// in each comment; limits and defaults are those of README.md.
+type Config struct {
+	// HostKey (hostkey) is the absolute path of the PEM file with the node's
+	// private key; "" has the node make one in StateDir. Default "".
+	HostKey string
+
+	// CacheSize (cache_size) is the most data items (rumors) kept; the oldest go
+	// first. 1…1,000,000, default 1000. More lets late joiners catch up on more,
+	// at the price of memory: an item takes its payload (up to 64 KiB) and some
+	// hundred bytes. Fewer than are announced in a partition's time means loss.
+	CacheSize int
+
+	// Degree (degree) is how many neighbours to exchange with. 1…1000, default
+	// 30. More survives more crashes at once and costs connections and control
+	// traffic; payloads travel a spanning tree and hardly multiply.
+	Degree int
+
+	// Bootstrap (bootstrapper, bootstrapper_address) lists first contacts. Any
+	// other node can be one; none is needed where mDNS finds a neighbour. At most
+	// 256, default none.
+	Bootstrap []Bootstrapper
+
+	// Listen (p2p_address, listen_address) lists where other nodes reach this
+	// one, 1…16 addresses. A port of 0 is any free one. Default: every interface,
+	// IPv4 and IPv6, port 6001.
+	Listen []ma.Multiaddr
+	// ListenDefault says that the file does not set Listen: if the port is taken,
+	// a free one will do. A port that the user asked for must not be replaced.
+	ListenDefault bool
+
+	// API (api_address) is where the Gossip API listens for modules. Default
+	// 127.0.0.1:7001, another port if it is taken.
+	API Endpoint
+
+	// APIAllowRemote (api_allow_remote) permits an API address that is not a
+	// loopback one. The API knows no passwords: whoever reaches it announces in
+	// this node's name and reads what it learns. Default false.
+	APIAllowRemote bool
+
+	// StrictAnnounce (strict_announce) closes an API connection that announces
+	// without ever having sent NOTIFY. Several clients in use do just that, so the
+	// default is false: accept and spread.
+	StrictAnnounce bool
+
+	// DifficultyBits (difficulty_bits, or difficulty in hex digits of 4 bits) is
+	// the proof of work asked of every rumor, in leading zero bits. 0…40, default
+	// 16. All nodes of a network must agree: rumors with less are dropped. One bit
+	// more doubles the work of announcing for everybody, flooders included.
+	DifficultyBits int
+
+	// TTL (ttl) is how many hops announcements of this node go that do not say it
+	// themselves. 0…255, 0 = unlimited, default 0. 1 reaches neighbours only.
+	TTL uint8
+
+	// AckTimeout (ack_timeout) is how long to wait for a neighbour's receipt
+	// before another neighbour is tried. 0 = wait for ever, else 10 ms…10 min,
+	// default 3 s. Shorter repairs faster and repeats more on slow links.
+	AckTimeout time.Duration
+
+	// ValidationTimeout (validation_timeout) is how long modules may take to
+	// validate a rumor; it is not forwarded after that. Above 0 up to 1 h,
+	// default 30 s.
+	ValidationTimeout time.Duration
+
+	// Replay (replay) is how far back a new subscriber is told what the node knew
+	// before. 0 = nothing, up to 1 h, default 10 s. It closes the race between
+	// one module's ANNOUNCE and another's NOTIFY; much longer floods a module that
+	// reconnects.
+	Replay time.Duration
+
+	// NotificationPace (notification_pace) is the pause after which the next
+	// NOTIFICATION leaves although the one before was not validated. 0 = no
+	// pacing, up to 1 min, default 200 ms. Many clients lose both of two
+	// NOTIFICATIONs that arrive in one read.
+	NotificationPace time.Duration
+
+	// MaxAPIConnections (max_api_connections) is how many connections of modules
+	// are served at once; further ones are closed. 1…10,000, default 64.
+	MaxAPIConnections int
+
+	// StateDir (state_dir) is the absolute path of the folder for what must
+	// survive a restart. Default $XDG_STATE_HOME/hearsay, else
+	// ~/.local/state/hearsay. Every node on a machine needs its own.
+	StateDir string
+	// StateDirDefault says that the file does not set StateDir.
+	StateDirDefault bool
+
+	// Control (control_address) is where the control API and the dashboard
+	// listen, loopback only. Default 127.0.0.1 and any free port.
+	Control Endpoint
+
+	// Network (network) is the name of the gossip network; nodes with different
+	// names ignore each other. 1…32 bytes of a-z 0-9 - . _, default "hearsay".
+	// It is no secret and keeps nobody out.
+	Network string
+
+	// MDNS (mdns) finds nodes on the local network by multicast. Default true.
+	MDNS bool
+
+	// Kademlia (kademlia) finds nodes, and stores the DHT's values, through a
+	// distributed hash table among the nodes of this network. Default true.
+	Kademlia bool
+
+	// PeerExchange (peer_exchange) swaps lists of known peers with neighbours.
+	// Default true. Without it the overlay heals only through the other ways.
+	PeerExchange bool
+
+	// Heartbeat (heartbeat) is the time between two renewals of this node's
+	// presence. 0 = none, else 100 ms…1 h, default 1 min. Shorter notices the
+	// dead sooner; every renewal goes to every node.
+	Heartbeat time.Duration
+
+	// AntiEntropy (anti_entropy) is the time between two reconciliations with a
+	// random peer. 0 = none, else 100 ms…1 h, default 10 s. It is what completes
+	// late joiners and healed partitions; equal stores cost one fingerprint.
+	AntiEntropy time.Duration
+
+	// ContinueMongering (continue_mongering) is the probability to go on with
+	// another peer after a reconciliation that taught something. 0…1, default 0.5.
+	ContinueMongering float64
+
+	// Lifetime (lifetime) is how long an announcement of this node is alive; what
+	// is expired is never delivered. 10 s…24 h, default 1 h.
+	Lifetime time.Duration
+
+	// LogLevel (log_level) is the least severity that is logged: error, warn,
+	// info or debug. Default warn.
+	LogLevel slog.Level
+}
+
+// Default returns the configuration of a node without a file. StateDir is "" if
+// the environment names no home folder; it must be set before such a node runs.
+func Default() *Config {
+	return &Config{
+		// The predecessors' 50 is for five phones on a desk. 1000 items of a
+		// usual size (1 KiB) are a megabyte.
+		CacheSize:         1000,
+		Degree:            30,
+		Listen:            everyInterface(DefaultP2PPort),
+		ListenDefault:     true,
+		API:               Endpoint{Host: "127.0.0.1", Port: DefaultAPIPort, Default: true},
+		DifficultyBits:    16,
+		AckTimeout:        3 * time.Second,
+		ValidationTimeout: 30 * time.Second,
+		Replay:            10 * time.Second,
+		NotificationPace:  200 * time.Millisecond,
+		MaxAPIConnections: 64,
+		StateDir:          defaultStateDir(),
+		StateDirDefault:   true,
+		Control:           Endpoint{Host: "127.0.0.1", Default: true},
+		Network:           "hearsay",
+		MDNS:              true,
+		Kademlia:          true,
+		PeerExchange:      true,
+		Heartbeat:         time.Minute,
+		AntiEntropy:       10 * time.Second,
+		ContinueMongering: 0.5,
+		Lifetime:          time.Hour,
+		LogLevel:          slog.LevelWarn,
+	}
+}
+
+// defaultStateDir follows the XDG base directory specification, which has
+// relative paths ignored. "" = the environment names no folder.
+func defaultStateDir() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "hearsay")
+	}
+	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "state", "hearsay")
+	}
+	return ""
+}
