@@ -1,0 +1,118 @@
+package gossip
+
+// Action is something that the driver is to do. Actions are done in order.
+type Action interface{ action() }
+
+// Actions is the buffer that Handle appends to. The driver empties it (by
+// reslicing to length 0) and passes it again.
+type Actions []Action
+
+// Send queues a message on the link to a peer. If the queue is full the driver
+// answers with SendDropped, and if the link is gone it does nothing: LinkDown
+// is on its way.
+type Send struct {
+	To  PeerID
+	Msg Message
+	// Urgent goes ahead of everything queued.
+	Urgent bool
+}
+
+// Deliver tells a rumor to a local module.
+type Deliver struct {
+	Module ModuleID
+	Rumor  *Rumor
+}
+
+// Seal asks for proof of work and signature on a rumor of this node's own.
+// Seals are worked off one after the other, in order; answer: Sealed or SealFailed.
+type Seal struct {
+	Rumor *Rumor
+	// Urgent goes before all others, which may fail for it: the node leaves.
+	Urgent bool
+}
+
+// Published tells that the rumor asked for by Publish is on its way to Neighbours.
+type Published struct {
+	Ticket     uint64
+	ID         RumorID
+	Neighbours int // to which it was pushed at once
+}
+
+// Refused tells that a Publish came to nothing.
+type Refused struct {
+	Ticket uint64
+	Err    error
+}
+
+// RaiseEpoch asks for an epoch above the given one, persisted before it is
+// used; answer: EpochRaised. Until then nothing is published.
+type RaiseEpoch struct{ Above uint64 }
+
+// Dial asks for a link to a peer; answer: LinkUp or DialFailed. Record is the
+// newest signed record that was heard of it, nil if there is none.
+type Dial struct {
+	Peer   PeerID
+	Record *PeerRecord
+}
+
+// Hangup ends the link to a peer after what is queued for it has been written,
+// or at once if Now.
+type Hangup struct {
+	Peer   PeerID
+	Reason string
+	Now    bool
+}
+
+// Farewell tells that the leave has been queued on all links, ahead of
+// everything else: flush and close them, then stop.
+type Farewell struct{}
+
+// PeerEvent tells people what happens around this node.
+type PeerEvent struct {
+	Peer PeerID
+	What PeerChange
+}
+
+// PeerChange is what happened to a peer, as this node sees it.
+type PeerChange uint8
+
+const (
+	// PeerLinked: it is a neighbour now.
+	PeerLinked PeerChange = iota + 1
+	// PeerUnlinked: it is no longer a neighbour.
+	PeerUnlinked
+	// PeerJoined: its presence was heard for the first time, or again after it left.
+	PeerJoined
+	// PeerLeft: it announced its leave.
+	PeerLeft
+	// PeerExpired: its presence was not renewed.
+	PeerExpired
+)
+
+// String is the word that users see.
+func (c PeerChange) String() string {
+	switch c {
+	case PeerLinked:
+		return "linked"
+	case PeerUnlinked:
+		return "unlinked"
+	case PeerJoined:
+		return "joined"
+	case PeerLeft:
+		return "left"
+	case PeerExpired:
+		return "expired"
+	}
+	return "unknown"
+}
+
+func (Send) action()       {}
+func (Deliver) action()    {}
+func (Seal) action()       {}
+func (Published) action()  {}
+func (Refused) action()    {}
+func (RaiseEpoch) action() {}
+func (Dial) action()       {}
+func (Hangup) action()     {}
+func (Farewell) action()   {}
+func (PeerEvent) action()  {}

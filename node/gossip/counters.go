@@ -1,0 +1,41 @@
+package gossip
+
+// Counters tell what a core did and, by reason, what it did not do. They only
+// grow.
+type Counters struct {
+	Published        uint64 // own rumors sealed and spread
+	PublishRefused   uint64 // own rumors that came to nothing
+	Delivered        uint64 // rumors told to modules
+	Pushed           uint64 // rumors sent down links
+	Received         uint64 // rumors that came by push
+	Filled           uint64 // rumors that came by anti-entropy
+	Accepted         uint64 // of both: new and verified
+	Prunes           uint64 // links made lazy for a group
+	Grafts           uint64 // requests for rumors that did not come by the tree
+	Duplicates       uint64 // dropped: known already
+	Unwanted         uint64 // dropped: no module takes the type
+	Expired          uint64 // dropped: no longer alive
+	Stale            uint64 // dropped: superseded
+	Skewed           uint64 // dropped: created in the future
+	WrongNetwork     uint64 // dropped: of another network
+	BadWork          uint64 // dropped: too little proof of work
+	BadSignature     uint64 // dropped: forged
+	NoRoom           uint64 // dropped: too much waits for votes, or too many origins
+	VotedDown        uint64 // rumors that a module refused
+	VotesTimedOut    uint64 // rumors that modules did not vote on in time
+	VotesIgnored     uint64 // votes on nothing that was open
+	ModulesRefused   uint64 // modules beyond the cap
+	SendsDropped     uint64 // messages that a full queue did not take
+	LateReceipts     uint64 // pushes not answered within the time-out
+	Misbehaviour     uint64 // neighbours cut off for breaking the protocol
+	DeadLinks        uint64 // links given up after silence
+	LinksRefused     uint64 // because this node had enough neighbours
+	Dials            uint64 // attempted
+	DialsFailed      uint64 // of them
+	Syncs            uint64 // comparisons begun
+	SyncSteps        uint64 // Sync messages received
+	RecordsRefused   uint64 // peer records not asked for or beyond a cap
+	MembersRefused   uint64 // presences beyond the cap
+	EpochsRaised     uint64 // times that a neighbour knew a later epoch of ours
+	CandidatesPruned uint64 // peers forgotten for want of room
+}

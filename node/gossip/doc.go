@@ -1,0 +1,222 @@
+// Package gossip is the core of a Hearsay node: everything that makes gossip
+// hard (whom to push to, what to repair, whom to believe, when to give up) as a
+// deterministic state machine. Events go in, actions come out. There are no
+// sockets, goroutines, clocks or random numbers of its own in it, so the same
+// code runs in a simulator of a thousand nodes, bit by bit reproducible, and
+// behind the libp2p streams of a real one.
+//
+//	var out gossip.Actions
+//	core, err := gossip.New(cfg)
+//	core.Handle(time.Now(), event, &out) // decide
+//	for _, a := range out { … }          // carry out
+//	timer.Reset(time.Until(core.Deadline()))
+//
+// # Rumors
+//
+// A rumor is signed bytes: who says it (origin), in which of its runs (epoch),
+// the how manieth there (seq), what kind of thing it is (kind, data type), when
+// it was said and until when it is worth telling (created, expires), how many
+// links it may travel (TTL), and a payload. Its ID is SHA-256 of these bytes;
+// proof of work and signature are made over the ID. Nodes hand the bytes on as
+// they got them.
+//
+// (origin, epoch, seq) is never used twice. So a node can remember what it was
+// told as intervals of numbers, for as long as a rumor of that run can be alive,
+// and refuse everything else as expired: a replay finds a closed door whether
+// the rumor itself is still stored or not.
+//
+// A rumor that a neighbour brings is checked in order of price: network, known
+// ID, seen number, superseded state, expiry, does anybody here want it, is there
+// room, clock skew, proof of work, signature. Then it is told to the local
+// modules, which vote. Only what they find valid travels on. Module votes,
+// time-outs and late subscribers are told in modules.go.
+//
+// # Spreading
+//
+// Push is Plumtree (Leitão, Pereira, Rodrigues, "Epidemic Broadcast Trees",
+// 2007), with one tree per group, that is per data type and one for presences:
+//
+//   - A link begins eager: full rumors go down it (Push).
+//   - A rumor that comes twice makes the link it came by lazy for its group, at
+//     both ends. What stays eager is a spanning tree.
+//   - Down lazy links go only IDs (Have), gathered for 50 ms.
+//   - Who hears of a rumor that then does not come asks for it (Graft), which
+//     makes that link eager again: so the tree mends itself.
+//   - Every Push is answered by one byte of verdict, gathered in Receipts. A
+//     neighbour that is late with it may be dead, so others are offered the
+//     rumor without waiting to know.
+//   - A rumor with a TTL is flooded: trees have longer ways than its sender
+//     counted on. So is a leave, which is in a hurry.
+//
+// Neighbours tell each other which data types they take (Interests), and nothing
+// else is sent to them.
+//
+// Whatever push loses, anti-entropy repairs. Two neighbours compare all that
+// they know of a group by range-based set reconciliation (Meyer, "Range-Based
+// Set Reconciliation", 2022): a fingerprint of everything, then of smaller and
+// smaller ranges where they differ, then IDs, and at last the rumors themselves
+// (Fill). Equal sets cost one message each way, d differences O(d log n). It
+// runs when a link comes up, when a data type is new, when something could not
+// be sent, and with a random neighbour every Config.AntiEntropy. Who learns
+// something that way goes on comparing with its other neighbours with
+// probability Config.ContinueMongering (Demers et al., "Epidemic Algorithms for
+// Replicated Database Maintenance", 1987).
+//
+// What a node said in earlier runs comes back to it like anything else that it
+// lacks. If that shows a later epoch than its own (its disk was lost, or its
+// clock went back), others would take what it says now for old: it publishes
+// nothing until it has a later one, and numbers anew what was being sealed.
+//
+// The transcripts in testdata show all of this message by message.
+//
+// # Neighbours
+//
+// Every node announces its presence: a rumor signed by itself with its peer
+// record and interests, renewed by Config.Heartbeat, and taken back when it
+// leaves. Nobody can speak for another. Presences go to everybody, so every node
+// knows all others as long as there are at most maxMembers of them.
+//
+// As in HyParView (Leitão, Pereira, Rodrigues, 2007) there is a small active
+// view of links that are watched and replaced at once, and a larger passive view
+// of candidates to replace them from. Unlike there the passive view is filled by
+// presences and peer lists on request instead of shuffles by random walk, and
+// links need not be symmetric in who asked for them: everybody dials until it has
+// Config.Degree neighbours, half of them of its own choice, and accepts three
+// times as many.
+//
+// Two kinds of peers are dialled even by a node that has neighbours enough.
+// Strangers, whose address is known but whose presence never came, and those
+// whose link broke without a goodbye, may belong to an island that lost touch.
+// And for every data type that a node takes or announces it wants three
+// neighbours that take it, whom it finds by their presences: only takers relay,
+// so the takers of a rare type have to find each other. For these, one Degree
+// more of links is accepted.
+//
+// # Promises
+//
+// To modules:
+//
+//   - A rumor is told to a module at most once.
+//   - Nothing is told that has expired, is forged, is of another network, lacks
+//     its proof of work, was voted down here before, or was not asked for.
+//   - A module is told everything of its data types that any node it is
+//     connected with through takers of that type knows, that was published with
+//     no TTL, and that lives long enough to be compared: however it was lost.
+//     The exceptions are rumors that a full store has evicted (the oldest go
+//     first), and what modules on all ways to here voted down.
+//   - Of what the node knew before a module subscribed, it is told only the last
+//     Config.Replay.
+//   - A module is never told what it announced itself.
+//
+// To the node: memory is bounded whatever neighbours send. Every map and queue
+// that remote input can make grow has a cap, and what does not fit is counted
+// in Counters:
+//
+//	Config.CacheSize, CacheBytes   rumors kept; the oldest are evicted
+//	maxHeld, maxHeldBytes          rumors that wait for votes; more are put off (VerdictBusy)
+//	maxRefused                     IDs of rumors voted down; the oldest are forgotten
+//	maxWindows, maxSpans           remembered runs of nodes, and intervals in each
+//	maxMembers, maxRoutes          presences; more are put off. The ways to their origins
+//	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
+//	maxUnanswered                  pushes without a verdict on one link
+//	maxCandidates, maxBanned       peers that could be dialled, or must not come
+//	maxDials                       dials under way
+//	maxPending                     own rumors that are being sealed; more are refused (ErrBusy)
+//	maxModules                     local modules
+//	acceptFactor + 1               links, times Config.Degree
+//	MaxInterests … MaxIDs          what one message holds (message.go); MaxPresence, what a presence does
+//	fillBurst, fillRate            what anti-entropy may send down one link
+//
+// # The driver's duties
+//
+// A State decides and trusts its driver to do. The driver
+//
+//  1. calls Handle from one goroutine at a time, with the time that time.Now
+//     gives: the monotonic reading must not run backwards, the wall clock may.
+//     The wall clock stamps rumors and expires them, the monotonic one does all
+//     else.
+//  2. carries out all actions of one Handle, in their order, before the next.
+//     Messages are shared between links and immutable, and so are rumors.
+//  3. sends a Tick when Deadline has come and no other event came first, and
+//     looks at Deadline again after every Handle.
+//  4. keeps the messages of a link in order, except that urgent ones overtake.
+//     Streams of their own for anti-entropy (Sync, Want, Fill) and for peer
+//     lists are allowed: order matters only within each of the three.
+//  5. never blocks in a Send. What does not fit into the link's queue comes back
+//     as SendDropped, after the actions of the same Handle and before any other
+//     event: then receipts still count the same pushes at both ends.
+//  6. gives LinkUp when both sides can send and have greeted each other, then
+//     Received in order, then exactly one LinkDown, which may be left out after
+//     a Hangup. The LinkDown of one link comes before the LinkUp of the next one
+//     with the same peer.
+//  7. gives Received only what has passed the caps in message.go: rumors from
+//     ParseRumor, ranges whose last one reaches to the end, peer records in a
+//     PeerList whose signature is good.
+//  8. answers every Dial with LinkUp or DialFailed. A LinkUp that came of the
+//     other side's dial is an answer too; a DialFailed after it is ignored.
+//  9. works off Seals one after the other in their order and answers each with
+//     Sealed (the same rumor, or a copy of it, with nonce, signature and if need
+//     be public key) or SealFailed. An urgent one may make those before it fail.
+//  10. starts a State with an epoch that is larger than any before and that is on
+//     disk (synced, not just written), and answers RaiseEpoch with EpochRaised
+//     once a larger epoch than the one named is on disk: not before, and not at
+//     all while the disk refuses. Unix milliseconds are good epochs, if they are
+//     larger: the epoch that was heard of need not be the last one used.
+//  11. hands Deliver to its module and the module's word back as Vote. A module
+//     that is gone is told by ModuleGone; its ModuleID never comes again, and 0
+//     is nobody's.
+//  12. says SelfRecord at the start and whenever addresses change: a node without
+//     one is no member, though it takes and gives rumors.
+//  13. tells of every peer it finds by Candidate, as often as it likes.
+//  14. on Farewell writes out what is queued, ends all links, and calls Handle no
+//     more. Publishes that have no answer by then never get one.
+//
+// # Decisions
+//
+// Where the core does something else than might be expected, and why:
+//
+//   - Seen numbers are intervals, not a sliding window of so many bits. A window
+//     that slides can be pushed ahead by one wild number, and then takes its
+//     origin's next rumors for old. Intervals have no front: a node that takes
+//     all of an origin's types keeps a single one, however long the run. Beyond
+//     maxSpans the lowest gap is closed, which may cost a rumor but never tells
+//     one twice.
+//   - Receipts count instead of naming. Links are ordered and reliable, so the
+//     nth verdict is about the nth push: one byte each instead of 32. Therefore
+//     nothing overtakes pushes but a node's own leave, after which it reads no
+//     more receipts.
+//   - There is no PRUNE message: a receipt that says "duplicate" means it, and
+//     the receiver of the duplicate has drawn the same conclusion itself.
+//   - Comparisons of one group run one after the other. A newcomer with thirty
+//     neighbours would otherwise fetch everything thirty times; so it fetches it
+//     from the first and finds nothing left with the others. Who is busy says so
+//     (a Sync without ranges) and begins itself later; who finds its set equal to
+//     the fingerprint it was sent answers at once, busy or not.
+//   - What came by Fill is not pushed on. It mostly fills a hole that many nodes
+//     share (a healed partition), where pushing would send every rumor down
+//     every link; comparing costs a fingerprint where nothing is missing.
+//   - What modules refused, and what waits for their votes, is part of the
+//     compared set though it is not given away: so it is not fetched again. Who
+//     asks for it is told by the end of the answer (a Sync without ranges) that
+//     it need not wait.
+//   - A rumor is forwarded only by nodes with a module that takes its type and
+//     found it valid; anti-entropy follows the same rule.
+//   - A limited rumor that comes by a shorter way than before is pushed again to
+//     those who got it with more hops, so that it reaches exactly those who are
+//     near enough, whatever the latencies.
+//
+// # Limits
+//
+//   - Rumors are dated by their origin's wall clock. A clock that is fast by more
+//     than MaxSkew is not heard until its news is old enough; one that is slow
+//     makes its rumors short-lived; one that leaps ahead takes others' presences
+//     for expired until they are renewed.
+//   - A random round of anti-entropy may choose a neighbour that does not take a
+//     rare type. What neither push nor the comparison at link-up brought may
+//     therefore take some rounds.
+//   - With a Degree of 2 or less the takers of a rare type can end up as two
+//     groups, each of which has neighbours enough and room for no more.
+//   - Two nodes with one hostkey take turns in raising their epoch, once a minute
+//     at most (Counters.EpochsRaised); which of them is right is for people to
+//     say.
+package gossip

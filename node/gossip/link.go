@@ -1,0 +1,303 @@
+package gossip
+
+import (
+	"slices"
+	"time"
+)
+
+// Links: the neighbours, what they want, and whether they are alive.
+
+// link is a neighbour.
+type link struct {
+	peer      PeerID
+	slot      int
+	dialled   bool
+	since     time.Time
+	interests map[uint16]bool // nil until they came
+
+	unanswered []pushed  // oldest first
+	receipts   []Verdict // not yet sent
+	lazy       map[Group]bool
+	haves      []have // not yet told
+	told       int    // rumors that are missing here and of which it told first
+	invalid    int
+	retry      bool // something did not get through: compare stores
+	untold     bool // our Interests did not get through
+
+	heard   time.Time // when the last message came
+	pinged  time.Time // when the last ping went, zero = answered
+	number  uint64    // of the last ping
+	rtt     time.Duration
+	leaving bool // it ends the link
+	left    bool // because it shuts down
+
+	askedPeers bool      // our PeersRequest is open
+	toldPeers  time.Time // when we last answered one
+	fillBudget int       // bytes that anti-entropy may send it
+	fillSince  time.Time // when the budget was last topped up
+}
+
+// wants reports whether a neighbour takes part in a group.
+func (l *link) wants(g Group) bool {
+	return !l.leaving && (g == GroupPresence || l.interests[uint16(g)])
+}
+
+func (s *State) onLinkUp(ev LinkUp) {
+	if s.links[ev.Peer] != nil {
+		s.dropLink(s.links[ev.Peer])
+	}
+	if c := s.candidates[ev.Peer]; c != nil && c.dialling {
+		s.dialEnded(c)
+	}
+	if until, ok := s.banned[ev.Peer]; ok && until.After(s.now) {
+		s.refuseLink(ev.Peer, ByeMisbehaved, "it misbehaved")
+		return
+	}
+	if s.leaving {
+		s.refuseLink(ev.Peer, ByeLeaving, "this node is leaving")
+		return
+	}
+	if !s.accepts(ev) {
+		s.count.LinksRefused++
+		s.refuseLink(ev.Peer, ByeFull, "enough neighbours")
+		return
+	}
+	l := &link{
+		peer:       ev.Peer,
+		dialled:    ev.Dialled,
+		since:      s.now,
+		heard:      s.now,
+		lazy:       make(map[Group]bool),
+		fillBudget: fillBurst,
+		fillSince:  s.now,
+	}
+	l.slot = slices.Index(s.linkOrder, nil)
+	if l.slot < 0 {
+		l.slot = len(s.linkOrder)
+		s.linkOrder = append(s.linkOrder, nil)
+	}
+	s.linkOrder[l.slot] = l
+	s.links[ev.Peer] = l
+	s.linked(ev.Peer)
+	s.do(PeerEvent{ev.Peer, PeerLinked})
+
+	s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
+	if m := s.members[s.cfg.Self]; m != nil {
+		m.holders.set(l.slot)
+		s.push(l, &Push{m.r, addHop(m.hops)}, false)
+	}
+	if s.cfg.PeerExchange {
+		l.askedPeers = true
+		s.do(Send{To: l.peer, Msg: &PeersRequest{}})
+	}
+	s.shared(l, GroupPresence)
+	s.after(taskLinks, 0)
+	if s.cfg.AntiEntropy > 0 {
+		s.after(taskSync, s.jitter(s.cfg.AntiEntropy))
+	}
+}
+
+// refuseLink sends a peer away with a reason, and with the addresses of others
+// if it came because it knows nobody.
+func (s *State) refuseLink(p PeerID, why ByeReason, words string) {
+	if why == ByeFull && s.cfg.PeerExchange {
+		s.do(Send{To: p, Msg: s.peerList(p)})
+	}
+	s.do(Send{To: p, Msg: &Bye{why}})
+	s.do(Hangup{Peer: p, Reason: words})
+}
+
+func (s *State) onLinkDown(ev LinkDown) {
+	if l := s.links[ev.Peer]; l != nil {
+		s.dropLink(l)
+		s.lostLink(l)
+	}
+}
+
+// dropLink forgets everything about a link, and what was pushed down it
+// without an answer.
+func (s *State) dropLink(l *link) {
+	for _, e := range s.store.entries {
+		e.holders.clear(l.slot)
+	}
+	for _, m := range s.members {
+		m.holders.clear(l.slot)
+	}
+	delete(s.links, l.peer)
+	s.linkOrder[l.slot] = nil
+	s.syncGone(l.peer)
+	s.do(PeerEvent{l.peer, PeerUnlinked})
+}
+
+// cutOff ends the link to a neighbour that broke the protocol.
+func (s *State) cutOff(l *link, why string) {
+	if s.links[l.peer] != l {
+		return
+	}
+	s.count.Misbehaviour++
+	s.ban(l.peer)
+	s.do(Send{To: l.peer, Msg: &Bye{ByeMisbehaved}, Urgent: true})
+	s.do(Hangup{Peer: l.peer, Reason: why, Now: true})
+	s.dropLink(l)
+	s.lostLink(l)
+}
+
+// ban keeps a peer out for banTime. When the list is full of live bans the new
+// one is not noted: the peer is still cut off, and has to earn it again.
+func (s *State) ban(p PeerID) {
+	if len(s.banned) >= maxBanned {
+		for q, until := range s.banned {
+			if !until.After(s.now) {
+				delete(s.banned, q)
+			}
+		}
+	}
+	if len(s.banned) < maxBanned {
+		s.banned[p] = s.now.Add(banTime)
+	}
+}
+
+func (s *State) onReceived(ev Received) {
+	l := s.links[ev.From]
+	if l == nil {
+		// A peer that was refused, or cut off, still gets to say a little.
+		if m, ok := ev.Msg.(*Bye); ok {
+			s.onRefusal(ev.From, m)
+		}
+		return
+	}
+	l.heard = s.now
+	switch m := ev.Msg.(type) {
+	case *Push:
+		s.onPush(l, m)
+	case *Receipt:
+		s.onReceipt(l, m)
+	case *Have:
+		s.onHave(l, m)
+	case *Graft:
+		s.onGraft(l, m)
+	case *Interests:
+		s.onInterests(l, m)
+	case *Ping:
+		s.do(Send{To: l.peer, Msg: &Pong{m.Number}})
+	case *Pong:
+		if !l.pinged.IsZero() && m.Number == l.number {
+			l.rtt = s.now.Sub(l.pinged)
+			l.pinged = time.Time{}
+			s.after(taskLinks, pingInterval)
+		}
+	case *PeersRequest:
+		s.onPeersRequest(l)
+	case *PeerList:
+		s.onPeerList(l, m)
+	case *Bye:
+		s.onBye(l, m)
+	case *Sync:
+		s.onSync(l, m)
+	case *Want:
+		s.onWant(l, m)
+	case *Fill:
+		s.onFill(l, m)
+	}
+}
+
+// onInterests replaces what a neighbour takes. Types that are shared from now
+// on are compared.
+func (s *State) onInterests(l *link, m *Interests) {
+	before := l.interests
+	l.interests = make(map[uint16]bool, len(m.Types))
+	for _, t := range m.Types {
+		l.interests[t] = true
+		switch {
+		case before[t]:
+		case s.takers[t] > 0:
+			s.shared(l, GroupOf(t))
+		default:
+			s.offer(l, t)
+		}
+	}
+}
+
+// interestsChanged tells everybody what this node takes now.
+func (s *State) interestsChanged() {
+	msg := &Interests{s.interests()}
+	for _, l := range s.linkOrder {
+		if l != nil {
+			s.do(Send{To: l.peer, Msg: msg})
+		}
+	}
+	s.announcePresence()
+	s.after(taskDial, memberPause) // to find others who take it
+}
+
+func (s *State) onBye(l *link, m *Bye) {
+	if m.Reason == ByeFull {
+		// The list of other peers that it sends goes another way and may come
+		// later than this. It ends the link itself.
+		l.leaving = true
+		s.onRefusal(l.peer, m)
+		return
+	}
+	l.leaving, l.left = true, m.Reason == ByeLeaving
+	s.do(Hangup{Peer: l.peer, Reason: "it said goodbye"})
+	s.dropLink(l)
+	s.lostLink(l)
+	s.onRefusal(l.peer, m)
+}
+
+// checkLinks pings silent neighbours, gives dead ones up, and looks for late
+// receipts.
+func (s *State) checkLinks() time.Time {
+	next := time.Time{}
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (next.IsZero() || t.Before(next)) {
+			next = t
+		}
+	}
+	for _, l := range slices.Clone(s.linkOrder) {
+		if l == nil {
+			continue
+		}
+		switch {
+		case l.pinged.IsZero() && (l.number == 0 || s.now.Sub(l.heard) >= pingInterval):
+			// A new neighbour is pinged at once, to know the round trip.
+			s.ping(l)
+		case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:
+			if l.heard.After(l.pinged) {
+				s.ping(l) // alive, and the pong is behind a long queue
+				break
+			}
+			s.count.DeadLinks++
+			s.do(Hangup{Peer: l.peer, Reason: "silent for too long", Now: true})
+			s.dropLink(l)
+			s.lostLink(l)
+			continue
+		}
+		if l.pinged.IsZero() {
+			sooner(l.heard.Add(pingInterval))
+		} else {
+			sooner(l.pinged.Add(pingDead - pingInterval))
+		}
+		sooner(s.lateReceipts(l))
+		if l.untold {
+			l.untold = false
+			s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
+		}
+		if l.retry {
+			l.retry = false
+			s.syncWith(l)
+		}
+	}
+	return next
+}
+
+func (s *State) ping(l *link) {
+	l.number++
+	l.pinged = s.now
+	s.do(Send{To: l.peer, Msg: &Ping{l.number}})
+}
+
+// jitter spreads periodic work: d, give or take a quarter.
+func (s *State) jitter(d time.Duration) time.Duration {
+	return d - d/4 + time.Duration(s.cfg.Rand.Int64N(int64(d)/2+1))
+}

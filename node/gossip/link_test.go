@@ -1,0 +1,269 @@
+package gossip
+
+import (
+	"testing"
+	"time"
+)
+
+func TestPings(t *testing.T) {
+	n := alone(t)
+	n.do(LinkUp{Peer: "B"})
+	pings := func() int { return len(sent[*Ping](n, "B")) }
+	if pings() != 1 {
+		t.Fatal("a new neighbour is not pinged at once")
+	}
+	n.wait(pingInterval - time.Millisecond)
+	if pings() != 1 {
+		t.Error("pinged again too early")
+	}
+	n.recv("B", &Ping{9})
+	if got := sent[*Pong](n, "B"); len(got) != 1 || got[0].Number != 9 {
+		t.Errorf("a ping was answered with %v", got)
+	}
+	n.wait(pingInterval - time.Millisecond)
+	if pings() != 1 {
+		t.Error("pinged though something was heard")
+	}
+	n.wait(time.Minute)
+	if got := pings(); got < 11 || got > 14 {
+		t.Errorf("%d pings in a minute of silence", got)
+	}
+	if n.s.links["B"] == nil {
+		t.Error("a neighbour that answers was given up")
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	n := alone(t)
+	n.mute["B"] = true
+	n.do(LinkUp{Peer: "B"})
+	n.wait(30 * time.Millisecond)
+	n.recv("B", &Pong{99}) // not the number that was asked for
+	if got := n.s.Status().Neighbours[0].RTT; got != 0 {
+		t.Errorf("round trip %v of a pong that answers nothing", got)
+	}
+	n.recv("B", &Pong{1})
+	n.wait(time.Second)
+	n.recv("B", &Pong{1}) // again
+	if got := n.s.Status().Neighbours[0].RTT; got != 30*time.Millisecond {
+		t.Errorf("round trip %v, want 30ms", got)
+	}
+}
+
+func TestDeadLink(t *testing.T) {
+	n := alone(t)
+	n.up("B", 7)
+	n.wait(3*pingInterval + time.Second)
+	n.mute["B"] = true // last heard a second ago
+	n.forget()
+	n.wait(pingDead - time.Second - time.Millisecond)
+	if len(actions[Hangup](n)) != 0 {
+		t.Fatal("given up early")
+	}
+	n.wait(time.Millisecond)
+	if got := actions[Hangup](n); len(got) != 1 || !got[0].Now || got[0].Peer != "B" {
+		t.Fatalf("hangups %v", got)
+	}
+	st := n.s.Status()
+	if len(st.Neighbours) != 0 || st.Counters.DeadLinks != 1 {
+		t.Errorf("neighbours %v, %d dead links", st.Neighbours, st.Counters.DeadLinks)
+	}
+	n.wait(2*retryFirst + 2*courtesy)
+	if got := actions[Dial](n); len(got) != 1 || got[0].Peer != "B" {
+		t.Errorf("a lost neighbour is not dialled again: %v", got)
+	}
+}
+
+// Behind a long queue a pong is late, and everything before it is a sign of life.
+func TestLateIsNotDead(t *testing.T) {
+	n := alone(t)
+	n.mute["B"] = true
+	n.up("B", 7)
+	for range 30 {
+		n.wait(4 * time.Second)
+		n.recv("B", &Have{7, nil})
+	}
+	if n.s.links["B"] == nil {
+		t.Error("a neighbour that talks was given up")
+	}
+	if got := len(sent[*Ping](n, "B")); got < 2 {
+		t.Errorf("%d pings", got)
+	}
+}
+
+func TestAcceptFactor(t *testing.T) {
+	n := alone(t, func(c *Config) { c.Degree, c.PeerExchange = 2, true })
+	n.do(Candidate{Peer: "X", Source: SourceContact, Record: &PeerRecord{Peer: "X", Seq: 1}})
+	for i := range acceptFactor * 2 {
+		n.up(PeerID(rune('a' + i)))
+	}
+	n.forget()
+	n.up("z")
+	st := n.s.Status()
+	if len(st.Neighbours) != acceptFactor*2 || st.Counters.LinksRefused != 1 {
+		t.Errorf("%d neighbours, %d refused", len(st.Neighbours), st.Counters.LinksRefused)
+	}
+	if got := sent[*Bye](n, "z"); len(got) != 1 || got[0].Reason != ByeFull {
+		t.Errorf("goodbyes: %v", got)
+	}
+	if got := sent[*PeerList](n, "z"); len(got) != 1 || len(got[0].Records) != 1 {
+		t.Errorf("the refused is told of others: %v", got)
+	}
+	// In order, so that it reads both before the end.
+	if got := actions[Hangup](n); len(got) != 1 || got[0].Now {
+		t.Errorf("hangups %v", got)
+	}
+	n.do(LinkDown{"a"})
+	n.up("z")
+	if n.s.links["z"] == nil {
+		t.Error("a free place is not given away")
+	}
+}
+
+// Without peer exchange nobody is told of others, not even when refused.
+func TestRefusalWithoutExchange(t *testing.T) {
+	n := alone(t, func(c *Config) { c.Degree = 1 })
+	n.do(Candidate{Peer: "X", Source: SourceContact, Record: &PeerRecord{Peer: "X", Seq: 1}})
+	for _, p := range []PeerID{"a", "b", "c", "d"} {
+		n.up(p)
+	}
+	if len(sent[*PeerList](n, "d")) != 0 || len(sent[*Bye](n, "d")) != 1 {
+		t.Error("refused with addresses, or without a word")
+	}
+}
+
+// A place that becomes free in the middle is used again, and what its last
+// owner had does not count for the next one.
+func TestSlotsAreReused(t *testing.T) {
+	n := alone(t)
+	n.up("B", 7)
+	n.up("C", 7)
+	n.publish(7, "a")
+	n.do(LinkDown{"B"})
+	n.do(LinkDown{"B"}) // once is enough
+	n.forget()
+	n.up("D", 7)
+	if n.s.links["D"].slot != 0 || len(n.s.linkOrder) != 2 {
+		t.Errorf("slot %d of %d", n.s.links["D"].slot, len(n.s.linkOrder))
+	}
+	mustEqual(t, "pushed to D", pushedTo(n, "D"), []string{"a"})
+	mustEqual(t, "pushed to C", pushedTo(n, "C"), nil)
+}
+
+// A LinkUp on a link that is up is a new link: what was said on the old one is
+// forgotten.
+func TestLinkUpTwice(t *testing.T) {
+	n := alone(t)
+	n.mute["B"] = true
+	n.up("B", 7)
+	n.publish(7, "a")
+	n.forget()
+	n.up("B", 7)
+	mustEqual(t, "pushed", pushedTo(n, "B"), []string{"a"})
+	if st := n.s.Status(); len(st.Neighbours) != 1 || st.Neighbours[0].Unanswered != 1 {
+		t.Errorf("%+v", st.Neighbours)
+	}
+	changes := actions[PeerEvent](n)
+	if len(changes) != 2 || changes[0].What != PeerUnlinked || changes[1].What != PeerLinked {
+		t.Errorf("people are told %v", changes)
+	}
+}
+
+// From a peer that is not linked nothing is heard but why it goes.
+func TestNotLinked(t *testing.T) {
+	n := alone(t)
+	n.subscribe(1, false, 7)
+	n.recv("B", &Push{rumorOf(t, "Z", 1, "a"), 1})
+	n.recv("B", &Ping{1})
+	n.recv("B", &Sync{Group: 7, Ranges: []Range{{Mode: RangeFingerprint}}})
+	n.recv("B", &Bye{ByeFull})
+	n.wait(time.Second)
+	if len(n.seen) != 0 {
+		t.Errorf("answered %v", n.seen)
+	}
+}
+
+func TestByes(t *testing.T) {
+	for reason, pause := range map[ByeReason][2]time.Duration{
+		ByeFull:       {40 * time.Second, 80 * time.Second},
+		ByeMisbehaved: {banTime, banTime + time.Second},
+	} {
+		n := alone(t)
+		n.up("B")
+		n.recv("B", &Bye{reason})
+		// Who is full ends the link itself, after the peers that it names.
+		want := 1
+		if reason == ByeFull {
+			want = 0
+		}
+		if got := actions[Hangup](n); len(got) != want || n.s.links["B"] != nil && !n.s.links["B"].leaving {
+			t.Errorf("reason %d: hangups %v", reason, got)
+		}
+		n.do(LinkDown{"B"})
+		n.wait(pause[0] - time.Second)
+		if len(actions[Dial](n)) != 0 {
+			t.Errorf("reason %d: dialled again before %v", reason, pause[0])
+		}
+		n.wait(pause[1] - pause[0] + time.Second)
+		if len(actions[Dial](n)) != 1 {
+			t.Errorf("reason %d: not dialled again after %v", reason, pause[1])
+		}
+	}
+	n := alone(t)
+	n.up("B")
+	n.recv("B", &Bye{ByeLeaving})
+	n.do(LinkDown{"B"})
+	n.wait(time.Hour)
+	if len(actions[Dial](n)) != 0 {
+		t.Error("dialled though it said that it leaves")
+	}
+	n.do(Candidate{Peer: "B", Source: SourceLAN}) // seen again
+	n.wait(2 * courtesy)
+	if len(actions[Dial](n)) != 1 {
+		t.Error("not dialled though it was seen again")
+	}
+}
+
+func TestBanCap(t *testing.T) {
+	n := alone(t)
+	for i := range maxBanned + 10 {
+		n.s.now = n.w.now
+		n.s.ban(PeerID([]byte{byte(i), byte(i >> 8)}))
+	}
+	if len(n.s.banned) != maxBanned {
+		t.Errorf("%d bans, at most %d", len(n.s.banned), maxBanned)
+	}
+	n.s.now = n.w.now.Add(banTime + time.Second)
+	n.s.ban("new")
+	if len(n.s.banned) != 1 {
+		t.Errorf("%d bans after they ended", len(n.s.banned))
+	}
+}
+
+// Interests tell what modules take, in order, and only once per change.
+func TestInterests(t *testing.T) {
+	n := alone(t)
+	n.up("B")
+	n.forget()
+	n.module(1, 9, 7)
+	n.module(2, 7)
+	got := sent[*Interests](n, "B")
+	if len(got) != 2 {
+		t.Fatalf("%d lists for two changes", len(got))
+	}
+	mustEqual(t, "types", got[1].Types, []uint16{7, 9})
+	n.do(ModuleGone{1})
+	got = sent[*Interests](n, "B")
+	mustEqual(t, "types", got[2].Types, []uint16{7})
+}
+
+func TestInterestsCap(t *testing.T) {
+	n := alone(t)
+	for i := range MaxInterests + 5 {
+		n.s.takers[uint16(3*i)] = 1
+	}
+	n.up("B")
+	if got := sent[*Interests](n, "B"); len(got) != 1 || len(got[0].Types) != MaxInterests {
+		t.Errorf("%d types told, at most %d", len(got[0].Types), MaxInterests)
+	}
+}

@@ -1,0 +1,191 @@
+package gossip
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Local modules: who takes which data type, and how their votes decide whether
+// a rumor travels on.
+//
+// The rule (module API, VALIDATION): a rumor goes to other nodes when every
+// module that was asked has said valid; one "invalid" drops it; a module that
+// goes away withdraws its vote. A rumor that nobody vouched for waits until
+// Config.ValidationTimeout, for a module that comes back may still be told it
+// and vote, and is then given up. A data type that has listeners but no voters
+// is taken as valid.
+
+// module is one local taker of data types.
+type module struct {
+	id    ModuleID
+	types map[uint16]bool // data type → votes
+}
+
+// ballot is the open vote on one held rumor.
+type ballot struct {
+	open  []ModuleID // who was asked and has not answered
+	valid int        // who said valid
+	until time.Time
+}
+
+// voteDue is a held rumor and the time at which its ballot ends.
+type voteDue struct {
+	at time.Time
+	id RumorID
+}
+
+func (s *State) onSubscribe(ev Subscribe) {
+	m := s.modules[ev.Module]
+	if m == nil {
+		if len(s.modules) >= maxModules {
+			s.count.ModulesRefused++
+			return
+		}
+		m = &module{id: ev.Module, types: make(map[uint16]bool)}
+		s.modules[ev.Module] = m
+		s.moduleOrder = append(s.moduleOrder, ev.Module)
+	}
+	if votes, known := m.types[ev.DataType]; known {
+		m.types[ev.DataType] = votes || ev.Votes
+		return
+	}
+	m.types[ev.DataType] = ev.Votes
+	s.takers[ev.DataType]++
+	if s.takers[ev.DataType] == 1 {
+		s.interestsChanged()
+		s.syncType(ev.DataType)
+	}
+	s.replay(m, ev.DataType)
+}
+
+// replay tells a new subscriber what the node learnt in the last moments, so
+// that an ANNOUNCE racing its NOTIFY is not lost.
+func (s *State) replay(m *module, dataType uint16) {
+	since := s.now.Add(-s.cfg.Replay)
+	var recent []*entry
+	for _, p := range s.store.group(GroupOf(dataType)) {
+		e := s.store.entries[p.ID]
+		// A driver that is late with its tick may ask before the expired is gone.
+		if e.state != refused && e.learnt.After(since) && e.r.Expires > s.millis() {
+			recent = append(recent, e)
+		}
+	}
+	slices.SortStableFunc(recent, func(a, b *entry) int { return a.learnt.Compare(b.learnt) })
+	for _, e := range recent {
+		s.tell(e, m)
+	}
+}
+
+// tell delivers a rumor to one module, unless it is its own.
+func (s *State) tell(e *entry, m *module) {
+	votes, takes := m.types[e.r.DataType]
+	if !takes || e.announcer == m.id {
+		return
+	}
+	if votes && e.state == held {
+		e.ballot.open = append(e.ballot.open, m.id)
+	}
+	s.count.Delivered++
+	s.do(Deliver{m.id, e.r})
+}
+
+// tellAll delivers a new rumor to all modules that take its type. A held one
+// gets its ballot first.
+func (s *State) tellAll(e *entry) {
+	if e.state == held {
+		e.ballot = &ballot{until: s.now.Add(s.cfg.ValidationTimeout)}
+	}
+	for _, id := range s.moduleOrder {
+		s.tell(e, s.modules[id])
+	}
+	switch {
+	case e.state != held:
+	case len(e.ballot.open) == 0:
+		s.validated(e)
+	default:
+		// The time-out is the same for all, so the queue is in order.
+		s.ballots = append(s.ballots, voteDue{e.ballot.until, e.r.ID})
+		s.schedule(taskBallots, e.ballot.until)
+	}
+}
+
+func (s *State) onVote(ev Vote) {
+	e := s.store.entries[ev.ID]
+	if e == nil || e.state != held {
+		s.count.VotesIgnored++
+		return
+	}
+	i := slices.Index(e.ballot.open, ev.Module)
+	if i < 0 {
+		s.count.VotesIgnored++
+		return
+	}
+	e.ballot.open = slices.Delete(e.ballot.open, i, i+1)
+	if !ev.Valid {
+		s.count.VotedDown++
+		s.store.refuse(e)
+		return
+	}
+	e.ballot.valid++
+	s.decide(e)
+}
+
+// decide looks whether a ballot is complete.
+func (s *State) decide(e *entry) {
+	if len(e.ballot.open) == 0 && e.ballot.valid > 0 {
+		s.validated(e)
+	}
+}
+
+func (s *State) onModuleGone(ev ModuleGone) {
+	m := s.modules[ev.Module]
+	if m == nil {
+		return
+	}
+	delete(s.modules, ev.Module)
+	s.moduleOrder = slices.DeleteFunc(s.moduleOrder, func(id ModuleID) bool { return id == ev.Module })
+	before := len(s.takers)
+	for t := range m.types {
+		if s.takers[t]--; s.takers[t] == 0 {
+			delete(s.takers, t)
+		}
+	}
+	if len(s.takers) < before {
+		s.interestsChanged()
+	}
+	for _, v := range s.ballots {
+		e := s.store.entries[v.id]
+		if e == nil || e.state != held {
+			continue
+		}
+		if i := slices.Index(e.ballot.open, ev.Module); i >= 0 {
+			e.ballot.open = slices.Delete(e.ballot.open, i, i+1)
+			s.decide(e)
+		}
+	}
+}
+
+// expireBallots gives up the rumors that modules did not vote on in time.
+func (s *State) expireBallots() time.Time {
+	for len(s.ballots) > 0 {
+		v := s.ballots[0]
+		e := s.store.entries[v.id]
+		open := e != nil && e.state == held
+		if open && v.at.After(s.now) {
+			return v.at
+		}
+		s.ballots = s.ballots[1:]
+		if open {
+			s.count.VotesTimedOut++
+			s.store.refuse(e)
+		}
+	}
+	return time.Time{}
+}
+
+// Interests returns the data types that local modules take, ascending.
+func (s *State) interests() []uint16 {
+	types := slices.Sorted(maps.Keys(s.takers))
+	return types[:min(len(types), MaxInterests)]
+}

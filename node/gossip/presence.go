@@ -1,0 +1,391 @@
+package gossip
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Presence: every node tells the network that it is here, what it takes and
+// where it can be reached, renews that word, and takes it back when it leaves.
+// Each presence is a rumor signed by the node that it speaks of, so nobody can
+// announce another's leave. Presences go to everybody, whatever they take.
+
+// Presence is the payload of a presence rumor.
+type Presence struct {
+	// Left says that the node is shutting down.
+	Left bool
+	// Record is the node's signed peer record, empty if it does not tell.
+	Record []byte
+	// Interests are the data types that its modules take, ascending, at most
+	// MaxPresenceInterests of them.
+	Interests []uint16
+	// Agent is the name and version of its software.
+	Agent string
+}
+
+const (
+	// MaxPresenceInterests bounds the data types that a presence lists.
+	MaxPresenceInterests = 256
+	maxAgent             = 64
+	// MaxPresence bounds an encoded presence, what later versions add included.
+	MaxPresence = 8192
+
+	// A presence is valid for this many heartbeats, so that two lost ones in a
+	// row do not make a node vanish.
+	heartbeatsAlive = 3
+	// A leave is remembered at least this long.
+	tombstone = 10 * time.Minute
+)
+
+// Tags of the fields of an encoded presence: tag u8 · length u16 · value, in
+// ascending order, each at most once. Unknown tags are skipped, so that later
+// versions can say more.
+const (
+	tagFlags     = 1 // one byte, lowest bit: left
+	tagRecord    = 2
+	tagInterests = 3 // u16 each
+	tagAgent     = 4
+)
+
+// Append lays p out behind b.
+func (p *Presence) Append(b []byte) []byte {
+	field := func(tag byte, n int) {
+		b = append(b, tag)
+		b = binary.BigEndian.AppendUint16(b, uint16(n))
+	}
+	if p.Left {
+		field(tagFlags, 1)
+		b = append(b, 1)
+	}
+	if len(p.Record) > 0 {
+		field(tagRecord, len(p.Record))
+		b = append(b, p.Record...)
+	}
+	if len(p.Interests) > 0 {
+		field(tagInterests, 2*len(p.Interests))
+		for _, t := range p.Interests {
+			b = binary.BigEndian.AppendUint16(b, t)
+		}
+	}
+	if p.Agent != "" {
+		field(tagAgent, len(p.Agent))
+		b = append(b, p.Agent...)
+	}
+	return b
+}
+
+// ErrPresence is wrapped by every error about the form of a presence.
+var ErrPresence = errors.New("malformed presence")
+
+// ParsePresence reads what Append wrote. The record's bytes are shared with b.
+func ParsePresence(b []byte) (*Presence, error) {
+	if len(b) > MaxPresence {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrPresence, len(b), MaxPresence)
+	}
+	p := new(Presence)
+	for last := 0; len(b) > 0; {
+		if len(b) < 3 {
+			return nil, fmt.Errorf("%w: %d stray bytes", ErrPresence, len(b))
+		}
+		tag, n := int(b[0]), int(binary.BigEndian.Uint16(b[1:]))
+		if tag <= last || len(b) < 3+n {
+			return nil, fmt.Errorf("%w: field %d of %d bytes is out of place", ErrPresence, tag, n)
+		}
+		last = tag
+		v := b[3 : 3+n]
+		b = b[3+n:]
+		ok := true
+		switch tag {
+		case tagFlags:
+			ok = n == 1
+			p.Left = ok && v[0]&1 == 1
+		case tagRecord:
+			ok = n <= MaxRecord
+			p.Record = v
+		case tagInterests:
+			ok = n%2 == 0 && n <= 2*MaxPresenceInterests
+			for i := 0; ok && i < n; i += 2 {
+				t := binary.BigEndian.Uint16(v[i:])
+				ok = i == 0 || t > p.Interests[len(p.Interests)-1]
+				p.Interests = append(p.Interests, t)
+			}
+		case tagAgent:
+			ok = n <= maxAgent
+			p.Agent = string(v)
+		}
+		if !ok {
+			return nil, fmt.Errorf("%w: field %d of %d bytes is out of form", ErrPresence, tag, n)
+		}
+	}
+	return p, nil
+}
+
+// member is a node whose presence is alive, or was taken back a while ago.
+type member struct {
+	r       *Rumor
+	p       *Presence
+	since   time.Time // of its joining or leaving
+	hops    uint8
+	holders bitset
+}
+
+// ownPresence is what this node tells of itself.
+type ownPresence struct {
+	record  *PeerRecord
+	sealing bool      // one is being sealed
+	changed bool      // what is being sealed is out of date already
+	last    time.Time // when the last one was begun
+}
+
+// presenceLife is how long one presence of this node is valid.
+func (s *State) presenceLife() time.Duration {
+	if s.cfg.Heartbeat == 0 {
+		return s.cfg.Lifetime
+	}
+	return min(heartbeatsAlive*s.cfg.Heartbeat+MaxSkew/2, MaxLifetime)
+}
+
+func (s *State) onSelfRecord(ev SelfRecord) {
+	s.own.record = &ev.Record
+	s.announcePresence()
+}
+
+// announcePresence sees to a new presence, at most one per presenceMinimum.
+func (s *State) announcePresence() {
+	if s.own.record == nil || s.leaving {
+		return
+	}
+	if s.own.sealing {
+		s.own.changed = true
+		return
+	}
+	at := s.own.last.Add(presenceMinimum)
+	if s.own.last.IsZero() || at.Before(s.now) {
+		at = s.now
+	}
+	// An earlier renewal than the heartbeat's replaces it.
+	s.due[taskPresence] = at
+}
+
+func (s *State) renewPresence() time.Time {
+	if !s.leaving {
+		s.sealPresence(false)
+	}
+	return time.Time{}
+}
+
+// sealPresence asks for a seal on this node's presence as it is now.
+func (s *State) sealPresence(left bool) {
+	if s.raising && !left {
+		return // announced again with the new epoch
+	}
+	p := Presence{Left: left, Interests: s.interests(), Agent: s.cfg.Agent}
+	p.Interests = p.Interests[:min(len(p.Interests), MaxPresenceInterests)]
+	life := s.presenceLife()
+	if left {
+		p = Presence{Left: true}
+		life = max(life, tombstone)
+	} else if s.own.record != nil {
+		p.Record = s.own.record.Bytes
+	}
+	s.own.sealing, s.own.changed, s.own.last = true, false, s.now
+	if err := s.seal(Publish{Kind: KindPresence, Lifetime: min(life, MaxLifetime), Payload: p.Append(nil), urgent: left}); err != nil {
+		s.own.sealing = false // cannot be: every field is within its limit
+	}
+}
+
+func (s *State) presenceSealed(r *Rumor, outdated bool) {
+	p, err := ParsePresence(r.Payload)
+	if err != nil {
+		return // cannot be: we wrote it
+	}
+	s.own.sealing = false
+	switch {
+	case outdated && p.Left:
+		s.sayGoodbye()
+		return
+	case outdated:
+		if !s.raising {
+			s.announcePresence()
+		}
+		return
+	}
+	m := s.setMember(r, p, 0)
+	s.spreadPresence(m)
+	switch {
+	case p.Left:
+		s.do(Farewell{})
+	case s.own.changed:
+		s.announcePresence()
+	default:
+		s.after(taskPresence, s.renewalPause())
+	}
+}
+
+// renewalPause is when the presence is renewed: with the heartbeat, or halfway
+// through its life if there is none.
+func (s *State) renewalPause() time.Duration {
+	if s.cfg.Heartbeat == 0 {
+		return s.cfg.Lifetime / 2
+	}
+	return s.jitter(s.cfg.Heartbeat)
+}
+
+func (s *State) presenceFailed(r *Rumor) {
+	s.own.sealing = false
+	if !s.leaving {
+		s.after(taskPresence, presenceMinimum)
+	} else if p, err := ParsePresence(r.Payload); err == nil && p.Left {
+		s.sayGoodbye()
+	}
+}
+
+// onLeave takes this node's presence back.
+func (s *State) onLeave() {
+	if s.leaving {
+		return
+	}
+	s.leaving = true
+	s.due[taskPresence], s.due[taskDial] = time.Time{}, time.Time{}
+	if s.own.record == nil || s.raising {
+		s.sayGoodbye() // it was never here, or has no epoch to sign with
+		return
+	}
+	s.sealPresence(true)
+}
+
+// sayGoodbye is a leave without proof: neighbours believe it of themselves.
+func (s *State) sayGoodbye() {
+	for _, l := range s.linkOrder {
+		if l != nil {
+			s.do(Send{To: l.peer, Msg: &Bye{ByeLeaving}, Urgent: true})
+		}
+	}
+	s.do(Farewell{})
+}
+
+// takePresence decides about a presence that a neighbour sent.
+func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict {
+	now := s.millis()
+	m := s.members[r.Origin]
+	switch {
+	case m != nil && m.r.ID == r.ID:
+		m.holders.set(l.slot)
+		s.count.Duplicates++
+		return VerdictDuplicate
+	case m != nil && !r.version().newer(m.r.version()):
+		s.count.Stale++
+		return VerdictStale
+	case r.Expires <= now:
+		s.count.Expired++
+		return VerdictStale
+	case m == nil && len(s.members) >= maxMembers:
+		s.count.MembersRefused++
+		return VerdictBusy
+	}
+	if v, ok := s.verify(l, r, now); !ok {
+		return v
+	}
+	s.notMissing(r.ID)
+	if r.presence == nil {
+		var err error
+		if r.presence, err = ParsePresence(r.Payload); err != nil {
+			return s.invalid(l)
+		}
+	}
+	p := r.presence
+	if r.Origin == s.cfg.Self {
+		s.foreignEpoch(r)
+		return VerdictStale
+	}
+	m = s.setMember(r, p, max(hops, 1))
+	m.holders.set(l.slot)
+	s.learnRoute(r, l.peer)
+	if l.peer == r.Origin {
+		l.leaving, l.left = p.Left, p.Left
+	}
+	s.count.Accepted++
+	if filled {
+		s.news(GroupPresence, l.peer)
+		return VerdictNew
+	}
+	s.spreadPresence(m)
+	return VerdictNew
+}
+
+// spreadPresence tells all neighbours of a presence.
+func (s *State) spreadPresence(m *member) {
+	s.relay(m.r, GroupPresence, m.hops, &m.holders, m.p.Left)
+}
+
+// setMember notes the newest presence of a node.
+func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
+	old := s.members[r.Origin]
+	m := &member{r: r, p: p, since: s.now, hops: hops}
+	s.members[r.Origin] = m
+	change := PeerJoined
+	if p.Left {
+		change = PeerLeft
+	}
+	if old != nil {
+		s.forgetPresence(old)
+		if old.p.Left == p.Left {
+			m.since, change = old.since, 0
+		}
+	}
+	s.presences.add(pointOf(r))
+	s.presenceByID[r.ID] = m
+	s.schedule(taskMembers, s.at(r.Expires))
+	if r.Origin == s.cfg.Self {
+		return m
+	}
+	if change != 0 && (old != nil || !p.Left) {
+		s.do(PeerEvent{r.Origin, change})
+	}
+	s.memberChanged(m)
+	return m
+}
+
+func (s *State) forgetPresence(m *member) {
+	s.presences.remove(pointOf(m.r))
+	delete(s.presenceByID, m.r.ID)
+}
+
+// expireMembers forgets the nodes that did not renew their presence.
+func (s *State) expireMembers() time.Time {
+	now := s.millis()
+	next := int64(0)
+	var gone []*member
+	for _, m := range s.members {
+		if m.r.Expires <= now {
+			gone = append(gone, m)
+		} else if next == 0 || m.r.Expires < next {
+			next = m.r.Expires
+		}
+	}
+	slices.SortFunc(gone, func(a, b *member) int { return pointOf(a.r).compare(pointOf(b.r)) })
+	for _, m := range gone {
+		delete(s.members, m.r.Origin)
+		delete(s.routes, m.r.Origin)
+		s.forgetPresence(m)
+		if !m.p.Left && m.r.Origin != s.cfg.Self {
+			s.do(PeerEvent{m.r.Origin, PeerExpired})
+		}
+	}
+	if next == 0 {
+		return time.Time{}
+	}
+	// Presences are mostly renewed before they expire: looking once a second
+	// keeps the cost of looking small.
+	return later(s.at(next), s.now.Add(time.Second))
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

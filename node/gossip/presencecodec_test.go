@@ -1,0 +1,111 @@
+package gossip
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func samePresence(a, b *Presence) bool {
+	return a.Left == b.Left && bytes.Equal(a.Record, b.Record) && slices.Equal(a.Interests, b.Interests) && a.Agent == b.Agent
+}
+
+func TestPresenceRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := &Presence{
+			Left:   rapid.Bool().Draw(t, "left"),
+			Record: rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "record"),
+			Agent:  string(rapid.SliceOfN(rapid.Byte(), 0, maxAgent).Draw(t, "agent")),
+		}
+		p.Interests = rapid.SliceOfNDistinct(rapid.Uint16(), 0, MaxPresenceInterests, rapid.ID[uint16]).Draw(t, "interests")
+		slices.Sort(p.Interests)
+		b := p.Append([]byte("before"))
+		read, err := ParsePresence(b[len("before"):])
+		if err != nil || !samePresence(p, read) {
+			t.Errorf("wrote %+v, read %+v (%v)", p, read, err)
+		}
+		// A later version may say more, behind what this one knows.
+		more := append(slices.Clone(b[len("before"):]), 200, 0, 3, 'n', 'e', 'w')
+		read, err = ParsePresence(more)
+		if err != nil || !samePresence(p, read) {
+			t.Errorf("with an unknown field: %+v (%v)", read, err)
+		}
+	})
+}
+
+func TestPresenceLimits(t *testing.T) {
+	field := func(tag byte, v string) string {
+		return string([]byte{tag, byte(len(v) >> 8), byte(len(v))}) + v
+	}
+	interests := func(n int) string {
+		var b []byte
+		for i := range n {
+			b = append(b, byte(i>>8), byte(i))
+		}
+		return string(b)
+	}
+	cases := []struct {
+		name string
+		b    string
+		ok   bool
+	}{
+		{"nothing", "", true},
+		{"left", field(tagFlags, "\x01"), true},
+		{"not left", field(tagFlags, "\x00"), true},
+		{"unknown flags", field(tagFlags, "\xfe"), true},
+		{"no flags", field(tagFlags, ""), false},
+		{"two bytes of flags", field(tagFlags, "\x01\x01"), false},
+		{"record at its limit", field(tagRecord, strings.Repeat("r", MaxRecord)), true},
+		{"record one over", field(tagRecord, strings.Repeat("r", MaxRecord+1)), false},
+		{"most interests", field(tagInterests, interests(MaxPresenceInterests)), true},
+		{"interests one over", field(tagInterests, interests(MaxPresenceInterests+1)), false},
+		{"half an interest", field(tagInterests, "\x00\x01\x02"), false},
+		{"an interest twice", field(tagInterests, "\x00\x01\x00\x01"), false},
+		{"interests descending", field(tagInterests, "\x00\x02\x00\x01"), false},
+		{"agent at its limit", field(tagAgent, strings.Repeat("a", maxAgent)), true},
+		{"agent one over", field(tagAgent, strings.Repeat("a", maxAgent+1)), false},
+		{"all unknown", field(99, "x") + field(100, ""), true},
+		{"tag 0", field(0, ""), false},
+		{"a field twice", field(tagAgent, "a") + field(tagAgent, "b"), false},
+		{"fields descending", field(tagAgent, "a") + field(tagFlags, "\x01"), false},
+		{"stray byte", "\x01", false},
+		{"no length", "\x01\x00", false},
+		{"past the end", "\x04\x00\x02a", false},
+	}
+	for _, c := range cases {
+		p, err := ParsePresence([]byte(c.b))
+		if c.ok && err != nil || !c.ok && (!errors.Is(err, ErrPresence) || p != nil) {
+			t.Errorf("%s: read %+v, error %v", c.name, p, err)
+		}
+	}
+	if p, err := ParsePresence([]byte(field(tagFlags, "\xff"))); err != nil || !p.Left {
+		t.Error("the lowest bit among unknown ones does not say left")
+	}
+}
+
+func FuzzParsePresence(f *testing.F) {
+	f.Add([]byte{})
+	f.Add((&Presence{Left: true}).Append(nil))
+	f.Add((&Presence{Record: []byte("record"), Interests: []uint16{1, 7, 65535}, Agent: "hearsay 1"}).Append(nil))
+	f.Add([]byte{9, 0, 1, 0})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := ParsePresence(b)
+		if err != nil {
+			if !errors.Is(err, ErrPresence) || p != nil {
+				t.Fatalf("presence %v, error %v", p, err)
+			}
+			return
+		}
+		if len(p.Record) > MaxRecord || len(p.Interests) > MaxPresenceInterests || len(p.Agent) > maxAgent {
+			t.Fatalf("over a limit: %+v", p)
+		}
+		again, err := ParsePresence(p.Append(nil))
+		if err != nil || !samePresence(p, again) {
+			t.Fatalf("read %+v, written and read again %+v (%v)", p, again, err)
+		}
+	})
+}

@@ -1,0 +1,179 @@
+package gossip
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Own rumors: numbering, sealing, and the epoch.
+//
+// A rumor gets its number when the core asks for its seal, is sealed outside
+// (proof of work takes time), and is spread when it comes back. A number whose
+// seal failed is never used again.
+
+// Errors that a Publish can be refused with.
+var (
+	// ErrLeaving: the node is shutting down.
+	ErrLeaving = errors.New("the node is leaving")
+	// ErrBusy: too many own rumors wait for their proof of work; try again later.
+	ErrBusy = errors.New("too many announcements wait for their proof of work")
+	// ErrSeal: proof of work or signature failed.
+	ErrSeal = errors.New("the announcement could not be sealed")
+)
+
+// raisePause keeps two nodes with one hostkey from raising each other's epoch at
+// full speed.
+const raisePause = time.Minute
+
+// pendingRumor is an own rumor that is being sealed.
+type pendingRumor struct {
+	r      *Rumor
+	ticket uint64
+	from   ModuleID
+}
+
+func (s *State) onPublish(ev Publish) {
+	var err error
+	switch {
+	case s.leaving:
+		err = ErrLeaving
+	case len(s.pending)+len(s.waiting) >= maxPending:
+		err = ErrBusy
+	case ev.Kind == KindPresence:
+		err = fmt.Errorf("%w: presence is the core's own", ErrRumor)
+	case s.raising:
+		s.waiting = append(s.waiting, ev)
+		return
+	default:
+		err = s.seal(ev)
+	}
+	if err != nil {
+		s.count.PublishRefused++
+		s.do(Refused{ev.Ticket, err})
+	}
+}
+
+// seal numbers and stamps a rumor and asks for its proof and signature.
+func (s *State) seal(ev Publish) error {
+	lifetime := ev.Lifetime
+	if lifetime == 0 {
+		lifetime = s.cfg.Lifetime
+	}
+	now := s.millis()
+	r, err := NewRumor(Header{
+		Network:  s.cfg.Network,
+		Kind:     ev.Kind,
+		Origin:   s.cfg.Self,
+		Epoch:    s.epoch,
+		Seq:      s.seq + 1,
+		DataType: ev.DataType,
+		Key:      ev.Key,
+		Created:  now,
+		Expires:  now + lifetime.Milliseconds(),
+		TTL:      ev.TTL,
+	}, ev.Payload)
+	if err != nil {
+		return err
+	}
+	s.seq++
+	s.pending[r.ID] = &pendingRumor{r, ev.Ticket, ev.From}
+	s.do(Seal{r, ev.urgent})
+	return nil
+}
+
+func (s *State) onSealed(ev Sealed) {
+	p := s.pending[ev.Rumor.ID]
+	if p == nil {
+		return
+	}
+	delete(s.pending, ev.Rumor.ID)
+	r := ev.Rumor
+	// While it was being sealed its epoch turned out to be an old one.
+	outdated := s.raising || r.Epoch != s.epoch
+	if r.Kind == KindPresence {
+		s.presenceSealed(r, outdated)
+		return
+	}
+	if outdated {
+		s.onPublish(Publish{
+			Ticket:   p.ticket,
+			From:     p.from,
+			Kind:     r.Kind,
+			DataType: r.DataType,
+			Key:      r.Key,
+			TTL:      r.TTL,
+			Lifetime: time.Duration(r.Expires-r.Created) * time.Millisecond,
+			Payload:  r.Payload,
+		})
+		return
+	}
+	if r.Expires <= s.millis() {
+		s.refusePending(p, fmt.Errorf("%w: it expired while the proof of work was sought", ErrSeal))
+		return
+	}
+	if !s.windows.mark(r) {
+		s.refusePending(p, ErrBusy)
+		return
+	}
+	e := &entry{r: r, state: kept, learnt: s.now, announcer: p.from}
+	s.store.add(e)
+	s.scheduleExpiry(r)
+	s.tellAll(e)
+	if s.lacksTakers([]uint16{r.DataType}) {
+		s.after(taskDial, memberPause)
+	}
+	s.count.Published++
+	s.do(Published{p.ticket, r.ID, s.spread(e)})
+}
+
+func (s *State) onSealFailed(ev SealFailed) {
+	p := s.pending[ev.ID]
+	if p == nil {
+		return
+	}
+	delete(s.pending, ev.ID)
+	if p.r.Kind == KindPresence {
+		s.presenceFailed(p.r)
+		return
+	}
+	s.refusePending(p, ErrSeal)
+}
+
+func (s *State) refusePending(p *pendingRumor, err error) {
+	s.count.PublishRefused++
+	s.do(Refused{p.ticket, err})
+}
+
+// foreignEpoch is called with a verified rumor of this node's own key that this
+// run did not make. If its epoch is later than ours, ours was lost with the
+// state folder or the clock went back: others would take what we publish for
+// old, so a later epoch is fetched first.
+func (s *State) foreignEpoch(r *Rumor) {
+	if r.Epoch < s.epoch || s.raising {
+		return
+	}
+	if r.Epoch == s.epoch && r.Seq <= s.seq {
+		return // our own, come back
+	}
+	s.count.EpochsRaised++
+	if !s.raisedAt.IsZero() && s.now.Sub(s.raisedAt) < raisePause {
+		return // another node has this key; racing it would help neither
+	}
+	s.raising, s.raisedAt = true, s.now
+	s.do(RaiseEpoch{r.Epoch})
+}
+
+func (s *State) onEpochRaised(ev EpochRaised) {
+	if !s.raising || ev.Epoch <= s.epoch {
+		return
+	}
+	s.raising = false
+	s.epoch, s.seq = ev.Epoch, 0
+	waiting := s.waiting
+	s.waiting = nil
+	s.announcePresence()
+	for _, p := range waiting {
+		s.onPublish(p)
+	}
+}

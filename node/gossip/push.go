@@ -1,0 +1,298 @@
+package gossip
+
+import (
+	"slices"
+	"time"
+)
+
+// Push: rumors go down links, and a neighbour answers each with a verdict. Which
+// links carry the rumor itself and which only its ID is decided in lazy.go.
+
+// pushed is a rumor sent down a link whose verdict has not come.
+type pushed struct {
+	id      RumorID
+	group   Group
+	limited bool // it has a TTL
+	at      time.Time
+	late    bool // counted as late; another neighbour was asked
+}
+
+// spread tells all neighbours that want it of a rumor, and returns how many.
+func (s *State) spread(e *entry) int {
+	if !e.spreadable() {
+		return 0
+	}
+	return s.relay(e.r, GroupOf(e.r.DataType), e.hops, &e.holders, false)
+}
+
+// offer pushes what this node has of a data type that it does not take itself
+// (its modules announce it) to a neighbour that began to take it.
+func (s *State) offer(l *link, dataType uint16) {
+	for _, p := range s.store.group(GroupOf(dataType)) {
+		e := s.store.entries[p.ID]
+		if e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin {
+			if len(l.unanswered) >= maxUnanswered {
+				l.retry = true
+				return
+			}
+			e.holders.set(l.slot)
+			s.push(l, &Push{e.r, addHop(e.hops)}, false)
+		}
+	}
+}
+
+func (s *State) push(l *link, msg *Push, urgent bool) {
+	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), limited: msg.Rumor.TTL != 0, at: s.now})
+	if s.cfg.AckTimeout > 0 {
+		s.after(taskLinks, s.cfg.AckTimeout)
+	}
+	s.count.Pushed++
+	s.do(Send{l.peer, msg, urgent})
+}
+
+// addHop counts one more link; 255 means that or more.
+func addHop(hops uint8) uint8 {
+	if hops == 255 {
+		return hops
+	}
+	return hops + 1
+}
+
+func (s *State) onPush(l *link, m *Push) {
+	s.count.Received++
+	v := s.take(l, m.Rumor, m.Hops, false)
+	if v == VerdictDuplicate {
+		s.prune(l, groupOf(m.Rumor), m.Rumor.TTL != 0)
+	}
+	l.receipts = append(l.receipts, v)
+	if len(l.receipts) >= MaxVerdicts/16 {
+		s.sendReceipt(l)
+	} else {
+		s.after(taskReceipts, receiptDelay)
+	}
+}
+
+// take decides about a rumor that a neighbour sent, cheapest check first. filled
+// says that it came by anti-entropy.
+func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
+	now := s.millis()
+	switch {
+	case r.Network != s.cfg.Network:
+		s.count.WrongNetwork++
+		return s.invalid(l)
+	case r.Kind == KindPresence:
+		return s.takePresence(l, r, hops, filled)
+	case s.known(l, r, hops) || s.windows.seen(r):
+		s.count.Duplicates++
+		return VerdictDuplicate
+	case s.store.superseded(r):
+		s.count.Stale++
+		return VerdictStale
+	case r.Expires <= now:
+		s.count.Expired++
+		return VerdictStale
+	case s.takers[r.DataType] == 0:
+		s.count.Unwanted++
+		return VerdictUnwanted
+	case !s.store.hasRoom(r):
+		s.count.NoRoom++
+		return VerdictBusy
+	}
+	if v, ok := s.verify(l, r, now); !ok {
+		return v
+	}
+	if !s.windows.mark(r) {
+		s.count.NoRoom++
+		return VerdictBusy
+	}
+	s.notMissing(r.ID)
+	if r.Origin == s.cfg.Self {
+		s.foreignEpoch(r)
+	}
+	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer}
+	e.holders.set(l.slot)
+	s.store.add(e)
+	s.scheduleExpiry(r)
+	s.count.Accepted++
+	s.learnRoute(r, l.peer)
+	s.tellAll(e)
+	return VerdictNew
+}
+
+// verify makes the checks that every kind of rumor passes once.
+func (s *State) verify(l *link, r *Rumor, now int64) (Verdict, bool) {
+	switch {
+	case r.Created > now+MaxSkew.Milliseconds():
+		s.count.Skewed++
+		return VerdictStale, false
+	case !s.cfg.Verifier.Work(r.ID, r.Nonce):
+		s.count.BadWork++
+		return s.invalid(l), false
+	case !s.cfg.Verifier.Signature(r):
+		s.count.BadSignature++
+		return s.invalid(l), false
+	}
+	return VerdictNew, true
+}
+
+// known handles a rumor that the store has: the neighbour has it too, and if it
+// came a shorter way, it may have further to go.
+func (s *State) known(l *link, r *Rumor, hops uint8) bool {
+	e := s.store.entries[r.ID]
+	if e == nil {
+		return false
+	}
+	e.holders.set(l.slot)
+	if hops = max(hops, 1); hops < e.hops {
+		e.hops = hops
+		if e.r.TTL != 0 {
+			// Whoever got it from here with more hops may have come to the end of
+			// its way too early.
+			e.holders = bitset{}
+			e.holders.set(l.slot)
+		}
+		if !e.filled {
+			s.spread(e)
+		}
+	}
+	return true
+}
+
+// validated is called when the modules have vouched for a rumor.
+func (s *State) validated(e *entry) {
+	s.store.accept(e)
+	if e.filled {
+		s.news(GroupOf(e.r.DataType), e.from)
+	} else {
+		s.spread(e)
+	}
+}
+
+func (s *State) scheduleExpiry(r *Rumor) {
+	s.schedule(taskExpiry, s.at(r.Expires))
+	s.after(taskWindows, windowPause)
+}
+
+// invalid counts against a neighbour what an honest one never sends.
+func (s *State) invalid(l *link) Verdict {
+	if l.invalid++; l.invalid > maxInvalid {
+		s.cutOff(l, "sent too many invalid rumors")
+	}
+	return VerdictInvalid
+}
+
+// onReceipt settles the oldest unanswered pushes.
+func (s *State) onReceipt(l *link, m *Receipt) {
+	if len(m.Verdicts) > len(l.unanswered) {
+		s.cutOff(l, "answered pushes that were never sent")
+		return
+	}
+	for i, v := range m.Verdicts {
+		p := &l.unanswered[i]
+		switch v {
+		case VerdictDuplicate:
+			s.prune(l, p.group, p.limited)
+		case VerdictUnwanted:
+			s.forgetHolder(l, p.group, p.id)
+			if l.wants(p.group) { // by now it takes the type again
+				l.retry = true
+				s.after(taskLinks, 0)
+			}
+		case VerdictBusy:
+			s.forgetHolder(l, p.group, p.id)
+			l.retry = true
+			s.after(taskLinks, time.Second)
+		}
+	}
+	l.unanswered = slices.Delete(l.unanswered, 0, len(m.Verdicts))
+}
+
+// forgetHolder notes that a neighbour lacks a rumor after all.
+func (s *State) forgetHolder(l *link, g Group, id RumorID) {
+	if holders := s.holdersOf(g, id); holders != nil {
+		holders.clear(l.slot)
+	}
+}
+
+func (s *State) sendReceipts() time.Time {
+	for _, l := range s.linkOrder {
+		if l != nil {
+			s.sendReceipt(l)
+		}
+	}
+	return time.Time{}
+}
+
+func (s *State) sendReceipt(l *link) {
+	if len(l.receipts) == 0 {
+		return
+	}
+	// One message at a time: of two that a full queue refuses, the order would
+	// be lost.
+	n := min(len(l.receipts), MaxVerdicts)
+	s.do(Send{To: l.peer, Msg: &Receipt{slices.Clone(l.receipts[:n])}})
+	if l.receipts = slices.Delete(l.receipts, 0, n); len(l.receipts) > 0 {
+		s.after(taskReceipts, receiptDelay)
+	}
+}
+
+// onSendDropped repairs the books for a message that never left. A rumor is
+// brought by anti-entropy when the link has room again; what only this link can
+// say is said again.
+func (s *State) onSendDropped(ev SendDropped) {
+	s.count.SendsDropped++
+	l := s.links[ev.To]
+	if l == nil {
+		return
+	}
+	switch m := ev.Msg.(type) {
+	case *Push:
+		for i := len(l.unanswered) - 1; i >= 0; i-- {
+			if l.unanswered[i].id == m.Rumor.ID {
+				l.unanswered = slices.Delete(l.unanswered, i, i+1)
+				break
+			}
+		}
+		s.forgetHolder(l, groupOf(m.Rumor), m.Rumor.ID)
+	case *Fill:
+		s.forgetHolder(l, groupOf(m.Rumor), m.Rumor.ID)
+	case *Receipt:
+		// The neighbour counts verdicts: none may be lost.
+		l.receipts = append(slices.Clip(m.Verdicts), l.receipts...)
+		s.after(taskReceipts, time.Second)
+		return
+	case *Interests:
+		l.untold = true
+	case *PeersRequest:
+		l.askedPeers = false
+	}
+	l.retry = true
+	s.after(taskLinks, time.Second)
+}
+
+// lateReceipts looks for pushes that a neighbour did not answer in time and
+// has others carry those rumors. It returns when the next one is late.
+func (s *State) lateReceipts(l *link) time.Time {
+	if s.cfg.AckTimeout == 0 {
+		return time.Time{}
+	}
+	for i := range l.unanswered {
+		p := &l.unanswered[i]
+		if p.late {
+			continue
+		}
+		if at := p.at.Add(s.cfg.AckTimeout); at.After(s.now) {
+			return at
+		}
+		p.late = true
+		s.count.LateReceipts++
+		if e := s.store.entries[p.id]; e != nil {
+			s.spread(e) // to whoever lacks it; this link still counts as a holder
+			if s.takesPart(p.group) {
+				e.holders.clear(l.slot)
+				l.retry = true // a comparison tells whether it came
+			}
+		}
+	}
+	return time.Time{}
+}

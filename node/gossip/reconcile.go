@@ -1,0 +1,539 @@
+package gossip
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Anti-entropy: two nodes compare what they have of a group and give each other
+// what is missing (range-based set reconciliation: Meyer 2022; the flow of
+// messages follows the idea of Negentropy).
+//
+// The one that begins sends the fingerprint of its whole set. Who receives a
+// fingerprint that differs from its own answers with smaller ranges, or with
+// the IDs if they are few; who receives IDs sends the rumors that the other
+// lacks (Fill) and asks for those that it lacks itself (Want). Equal sets cost
+// one Sync each way; d differences cost O(d log n).
+//
+// A set holds everything alive that the node knows, also what waits for votes
+// and what was refused: it is not offered, but it need not be fetched again.
+// What was evicted from a full store lies before the floor, and nobody talks
+// about that.
+//
+// Every Sync is answered by a Sync, until one has nothing but skips: by then, as
+// links keep order, everything that it announces by Fill has arrived.
+//
+// A node runs one comparison per group at a time, and says so (a Sync without
+// ranges) to who begins another, so that a newcomer with
+// thirty neighbours fetches everything once. The others wait in a queue, and
+// by their turn there is mostly nothing left to fetch. For the same reason what
+// came by Fill is not pushed on: whoever learnt something compares with its
+// other neighbours, which costs a fingerprint where they know it already.
+
+const (
+	fewIDs       = 32 // rumors in a range up to which their IDs are listed
+	fanout       = 16 // parts that a range is divided into
+	syncPatience = time.Second
+	// However busily a neighbour keeps a comparison going, others get their turn
+	// after syncLimit.
+	syncLimit = 5 * time.Second
+	newsDelay = 100 * time.Millisecond // to gather what came by Fill
+	// What anti-entropy may send down one link: so many bytes at once, and so
+	// many per second. The rest follows in later comparisons.
+	fillBurst = 4 << 20
+	fillRate  = 2 << 20
+)
+
+// comparison is what goes on about one group.
+type comparison struct {
+	queue    []PeerID  // neighbours still to be compared with
+	peer     PeerID    // the one that is being compared with, "" = none
+	ours     bool      // we began it
+	until    time.Time // when silence ends it
+	limit    time.Time // when it ends in any case
+	answered bool      // the neighbour has time for it
+	closing  bool      // one side had nothing but skips
+	wanted   int       // rumors asked for that have not come
+	learnt   int       // rumors that it brought
+
+	// news is when the other neighbours are compared with because something
+	// came by Fill, zero = nothing did.
+	news       time.Time
+	newsSource PeerID
+}
+
+// syncs are the comparisons of all groups that this node has a part in, in a
+// fixed order.
+type syncs struct {
+	groups []Group
+	by     map[Group]*comparison
+}
+
+func (sy *syncs) get(g Group) *comparison {
+	c := sy.by[g]
+	if c == nil {
+		c = new(comparison)
+		if sy.by == nil {
+			sy.by = make(map[Group]*comparison)
+		}
+		sy.by[g] = c
+		i, _ := slices.BinarySearch(sy.groups, g)
+		sy.groups = slices.Insert(sy.groups, i, g)
+	}
+	return c
+}
+
+// takesPart reports whether this node keeps a group at all.
+func (s *State) takesPart(g Group) bool {
+	return g == GroupPresence || s.takers[uint16(g)] > 0
+}
+
+// shared is called when a neighbour and this node begin to share a group. One
+// of the two begins to compare: the smaller peer ID.
+func (s *State) shared(l *link, g Group) {
+	if s.cfg.Self < l.peer {
+		s.enqueueSync(l, g)
+	}
+}
+
+// syncType compares a data type that is new here with all who take it.
+func (s *State) syncType(dataType uint16) {
+	for _, l := range s.linkOrder {
+		if l != nil && l.interests[dataType] {
+			s.shared(l, GroupOf(dataType))
+		}
+	}
+}
+
+// syncWith compares everything shared with one neighbour.
+func (s *State) syncWith(l *link) {
+	s.enqueueSync(l, GroupPresence)
+	for _, t := range slices.Sorted(maps.Keys(l.interests)) {
+		if s.takers[t] > 0 {
+			s.enqueueSync(l, GroupOf(t))
+		} else {
+			s.offer(l, t)
+		}
+	}
+}
+
+// syncRandom is the periodic round: everything shared, with one neighbour.
+func (s *State) syncRandom() time.Time {
+	if s.cfg.AntiEntropy == 0 {
+		return time.Time{}
+	}
+	if l := s.randomLink(""); l != nil {
+		s.syncWith(l)
+	}
+	return s.now.Add(s.jitter(s.cfg.AntiEntropy))
+}
+
+func (s *State) randomLink(not PeerID) *link {
+	var all []*link
+	for _, l := range s.linkOrder {
+		if l != nil && !l.leaving && l.peer != not {
+			all = append(all, l)
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return all[s.cfg.Rand.IntN(len(all))]
+}
+
+func (s *State) enqueueSync(l *link, g Group) {
+	c := s.syncs.get(g)
+	c.wait(l.peer)
+	s.advance(g, c)
+}
+
+// wait puts a neighbour at the end of the queue if it is not in it.
+func (c *comparison) wait(p PeerID) {
+	if !slices.Contains(c.queue, p) {
+		c.queue = append(c.queue, p)
+	}
+}
+
+// advance begins the next comparison of a group unless one is going on.
+func (s *State) advance(g Group, c *comparison) {
+	if c.peer != "" && c.until.After(s.now) {
+		s.schedule(taskCompare, c.until)
+		return
+	}
+	c.peer = ""
+	for len(c.queue) > 0 {
+		l := s.links[c.queue[0]]
+		c.queue = c.queue[1:]
+		if l == nil || l.leaving || !s.takesPart(g) || g != GroupPresence && !l.interests[uint16(g)] {
+			continue
+		}
+		s.begin(c, l, true)
+		s.count.Syncs++
+		floor := s.floor(g)
+		s.do(Send{To: l.peer, Msg: &Sync{Group: g, Floor: floor, Ranges: []Range{fingerprint(s.set(g, floor), Point{})}}})
+		return
+	}
+}
+
+func (s *State) begin(c *comparison, l *link, ours bool) {
+	c.peer, c.ours, c.answered, c.closing, c.wanted, c.learnt = l.peer, ours, false, false, 0, 0
+	c.limit = s.now.Add(syncLimit + 10*l.rtt)
+	s.touch(c)
+}
+
+// touch keeps a comparison going a little longer. Chance is in it because nodes
+// that wait for each other in a circle would otherwise do so in step, for ever.
+func (s *State) touch(c *comparison) {
+	patience := s.jitter(syncPatience)
+	if l := s.links[c.peer]; l != nil {
+		patience += 2 * l.rtt
+	}
+	c.until = earlier(s.now.Add(patience), c.limit)
+	s.schedule(taskCompare, c.until)
+}
+
+// ended closes a comparison. What it began with this node may not have been all
+// that the neighbour has, so it is compared with again until it brings nothing.
+func (s *State) ended(g Group, c *comparison) {
+	if c.ours && c.learnt > 0 && !slices.Contains(c.queue, c.peer) {
+		c.queue = slices.Insert(c.queue, 0, c.peer)
+	}
+	c.peer = ""
+	s.advance(g, c)
+}
+
+// news notes that something came by Fill, so that others may lack it too.
+func (s *State) news(g Group, from PeerID) {
+	c := s.syncs.get(g)
+	switch {
+	case c.news.IsZero():
+		c.news, c.newsSource = s.now.Add(newsDelay), from
+		s.schedule(taskCompare, c.news)
+	case c.newsSource != from:
+		c.newsSource = "" // each source lacks what the other brought
+	}
+}
+
+// compare goes on with the groups that have news, or whose comparison fell
+// silent. It returns when it has to look again.
+func (s *State) compare() time.Time {
+	var next time.Time
+	for _, g := range s.syncs.groups {
+		c := s.syncs.by[g]
+		if !c.news.IsZero() && !c.news.After(s.now) {
+			c.news = time.Time{}
+			for _, l := range s.linkOrder {
+				if l != nil && l.peer != c.newsSource && s.cfg.Rand.Float64() < s.cfg.ContinueMongering {
+					s.enqueueSync(l, g)
+				}
+			}
+		}
+		switch {
+		case c.peer == "":
+			s.advance(g, c) // the link of the last one is gone
+		case !c.until.After(s.now):
+			s.ended(g, c)
+		}
+		for _, t := range []time.Time{c.news, c.until} {
+			if t.After(s.now) && (next.IsZero() || t.Before(next)) {
+				next = t
+			}
+		}
+	}
+	return next
+}
+
+// syncGone forgets a neighbour that is no longer one.
+func (s *State) syncGone(p PeerID) {
+	for _, g := range s.syncs.groups {
+		c := s.syncs.by[g]
+		if c.peer == p {
+			c.peer = ""
+			s.after(taskCompare, 0)
+		}
+	}
+}
+
+// set is what this node has of a group from floor on.
+func (s *State) set(g Group, floor int64) index {
+	x := s.presences
+	if g != GroupPresence {
+		x = s.store.group(g)
+	}
+	i, _ := x.search(Point{Created: floor})
+	return x[i:]
+}
+
+func (s *State) floor(g Group) int64 { return s.store.floors[g] }
+
+// until is the part of x before end; the zero Point is the end of the order.
+func (x index) until(end Point) (before, rest index) {
+	if end == (Point{}) {
+		return x, nil
+	}
+	i, _ := x.search(end)
+	return x[:i], x[i:]
+}
+
+func fingerprint(x index, end Point) Range {
+	return Range{End: end, Mode: RangeFingerprint, Fingerprint: x.fingerprint()}
+}
+
+func listIDs(x index, end Point) Range {
+	ids := make([]RumorID, len(x))
+	for i := range x {
+		ids[i] = x[i].ID
+	}
+	return Range{End: end, Mode: RangeIDs, IDs: ids}
+}
+
+// divide describes x, which ends at end, in parts.
+func divide(x index, end Point) []Range {
+	if len(x) <= fewIDs {
+		return []Range{listIDs(x, end)}
+	}
+	ranges := make([]Range, 0, fanout)
+	for i := range fanout {
+		lo, hi := len(x)*i/fanout, len(x)*(i+1)/fanout
+		stop := end
+		if i < fanout-1 {
+			stop = x[hi]
+		}
+		ranges = append(ranges, fingerprint(x[lo:hi], stop))
+	}
+	return ranges
+}
+
+func (s *State) onSync(l *link, m *Sync) {
+	s.count.SyncSteps++
+	if !s.takesPart(m.Group) {
+		return
+	}
+	c := s.syncs.get(m.Group)
+	if len(m.Ranges) == 0 {
+		// All that was wanted and could be given has come; or the neighbour is
+		// busy with another, and begins itself when it has time.
+		if c.peer == l.peer {
+			c.wanted = 0
+			if c.closing || !c.answered {
+				s.ended(m.Group, c)
+			}
+		}
+		return
+	}
+	opening := len(m.Ranges) == 1 && m.Ranges[0].Mode == RangeFingerprint
+	switch going := c.peer != "" && c.until.After(s.now); {
+	case going && c.peer != l.peer:
+		// Equal sets need no turn. Otherwise its turn comes after the one that is
+		// going on. It is told, so that it can turn to others, or have time for
+		// them.
+		floor := max(m.Floor, s.floor(m.Group))
+		if opening && fingerprint(s.set(m.Group, floor), Point{}).Fingerprint == m.Ranges[0].Fingerprint {
+			s.do(Send{To: l.peer, Msg: &Sync{m.Group, floor, []Range{{}}}})
+			return
+		}
+		c.wait(l.peer)
+		if opening {
+			s.do(Send{To: l.peer, Msg: &Sync{Group: m.Group}})
+		}
+		return
+	case going && c.ours && opening && s.cfg.Self < l.peer:
+		// Both began at once, and it answers ours. Or it was busy when ours came
+		// and now begins itself: then ours is not answered, and is repeated.
+		c.wait(l.peer)
+		return
+	case !going || c.ours && opening:
+		s.begin(c, l, false)
+	case c.ours:
+		c.queue = slices.DeleteFunc(c.queue, func(p PeerID) bool { return p == l.peer })
+	}
+	s.touch(c)
+	c.answered = true
+
+	floor := max(m.Floor, s.floor(m.Group))
+	reply, want := s.answer(l, m, floor)
+	if len(want) > 0 {
+		c.wanted += len(want)
+		s.do(Send{To: l.peer, Msg: &Want{m.Group, want}})
+	}
+	if allSkipped(m.Ranges) {
+		c.closing = true
+	} else {
+		c.closing = allSkipped(reply)
+		s.do(Send{To: l.peer, Msg: &Sync{m.Group, floor, reply}})
+	}
+	if c.closing && c.wanted == 0 {
+		s.ended(m.Group, c)
+	}
+}
+
+// answer works out what to say to the ranges of a Sync and which rumors to ask
+// for. What the other lacks is sent on the way.
+func (s *State) answer(l *link, m *Sync, floor int64) (reply []Range, want []RumorID) {
+	rest := s.set(m.Group, floor)
+	listed := 0
+	skip := func(end Point) {
+		if n := len(reply); n > 0 && reply[n-1].Mode == RangeSkip {
+			reply[n-1].End = end
+		} else {
+			reply = append(reply, Range{End: end})
+		}
+	}
+	for _, r := range m.Ranges {
+		var mine index
+		mine, rest = rest.until(r.End)
+		switch r.Mode {
+		case RangeFingerprint:
+			// One more range is needed to skip the rest.
+			full := listed > MaxIDs-fewIDs || len(reply) >= MaxRanges-fanout
+			if fingerprint(mine, r.End).Fingerprint == r.Fingerprint {
+				skip(r.End)
+				continue
+			}
+			if full {
+				skip(r.End)
+				s.compareLater(l)
+				continue
+			}
+			parts := divide(mine, r.End)
+			for i := range parts {
+				listed += len(parts[i].IDs)
+			}
+			reply = append(reply, parts...)
+		case RangeIDs:
+			want = s.settle(l, m.Group, mine, r.IDs, want)
+			skip(r.End)
+		default:
+			skip(r.End)
+		}
+	}
+	if len(want) > MaxIDs {
+		want = want[:MaxIDs]
+		s.compareLater(l)
+	}
+	return reply, want
+}
+
+// compareLater sees to what did not fit into this comparison.
+func (s *State) compareLater(l *link) {
+	l.retry = true
+	s.after(taskLinks, time.Second)
+}
+
+func allSkipped(ranges []Range) bool {
+	return !slices.ContainsFunc(ranges, func(r Range) bool { return r.Mode != RangeSkip })
+}
+
+// settle compares a list of IDs with this node's rumors of the same range: it
+// sends what the other lacks and adds to want what it lacks itself.
+func (s *State) settle(l *link, g Group, mine index, theirs, want []RumorID) []RumorID {
+	has := make(map[RumorID]bool, len(theirs))
+	for _, id := range theirs {
+		has[id] = true
+	}
+	for _, p := range mine {
+		if has[p.ID] {
+			delete(has, p.ID)
+			s.holdersOf(g, p.ID).set(l.slot)
+		} else {
+			s.fill(l, g, p.ID)
+		}
+	}
+	for _, id := range theirs {
+		if has[id] && s.holdersOf(g, id) == nil {
+			want = append(want, id)
+		}
+	}
+	return want
+}
+
+func (s *State) onWant(l *link, m *Want) {
+	if !s.takesPart(m.Group) {
+		return
+	}
+	if len(m.IDs) == 0 {
+		return
+	}
+	if c := s.syncs.get(m.Group); c.peer == l.peer {
+		s.touch(c)
+	}
+	for _, id := range m.IDs[:min(len(m.IDs), MaxIDs)] {
+		s.fill(l, m.Group, id)
+	}
+	// What waits for votes, or may not travel, was not among them.
+	s.do(Send{To: l.peer, Msg: &Sync{Group: m.Group}})
+}
+
+// fill sends a rumor that a neighbour lacks, if it may have it and the budget
+// allows.
+func (s *State) fill(l *link, g Group, id RumorID) {
+	var r *Rumor
+	var hops uint8
+	holders := s.holdersOf(g, id)
+	if holders == nil {
+		return
+	}
+	if g == GroupPresence {
+		m := s.presenceByID[id]
+		r, hops = m.r, m.hops
+	} else {
+		e := s.store.entries[id]
+		// A limited rumor is offered once to each neighbour: whether it kept it
+		// we cannot know, for it may have been its last hop.
+		if !e.spreadable() || GroupOf(e.r.DataType) != g || e.r.TTL != 0 && holders.has(l.slot) {
+			return
+		}
+		r, hops = e.r, e.hops
+	}
+	elapsed := s.now.Sub(l.fillSince)
+	l.fillBudget = int(min(float64(l.fillBudget)+elapsed.Seconds()*fillRate, fillBurst))
+	l.fillSince = s.now
+	// A rumor of its own is one that the neighbour lost with its memory, and may
+	// be all that tells it of a later epoch.
+	if l.fillBudget < r.Size() {
+		s.compareLater(l)
+		return
+	}
+	l.fillBudget -= r.Size()
+	holders.set(l.slot)
+	s.do(Send{To: l.peer, Msg: &Fill{r, addHop(hops)}})
+}
+
+// rememberSeen notes the ID of a rumor that its window says was seen, but that
+// the store does not have: else it would be fetched again and again.
+func (s *State) rememberSeen(l *link, r *Rumor) {
+	if s.takers[r.DataType] == 0 || r.Expires <= s.millis() || r.Created < s.floor(GroupOf(r.DataType)) || s.store.superseded(r) {
+		return
+	}
+	if _, ok := s.verify(l, r, s.millis()); !ok {
+		return
+	}
+	e := &entry{r: r, state: held, hops: 1, learnt: s.now}
+	s.store.add(e)
+	s.store.refuse(e)
+	s.scheduleExpiry(r)
+}
+
+func (s *State) onFill(l *link, m *Fill) {
+	s.count.Filled++
+	g := groupOf(m.Rumor)
+	v := s.take(l, m.Rumor, m.Hops, true)
+	if v == VerdictDuplicate && g != GroupPresence && s.holdersOf(g, m.Rumor.ID) == nil {
+		s.rememberSeen(l, m.Rumor)
+	}
+	c := s.syncs.by[g]
+	if c == nil || c.peer != l.peer {
+		return
+	}
+	s.touch(c)
+	if v == VerdictNew {
+		c.learnt++
+	}
+	if c.wanted > 0 {
+		c.wanted--
+	}
+	if c.closing && c.wanted == 0 {
+		s.ended(g, c)
+	}
+}

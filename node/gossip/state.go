@@ -1,0 +1,240 @@
+package gossip
+
+import (
+	"time"
+)
+
+// State is the core of one node: everything that gossip decides, and nothing
+// else. It is not safe for concurrent use; one driver owns it. See the package
+// comment for the driver's duties.
+type State struct {
+	cfg   Config
+	now   time.Time // of the event being handled
+	first time.Time // of the first one
+	out   *Actions
+
+	// Own rumors (publish.go).
+	epoch, seq uint64
+	raising    bool // an epoch is on its way to the disk
+	raisedAt   time.Time
+	pending    map[RumorID]*pendingRumor
+	waiting    []Publish // for a new epoch
+
+	// Local modules (modules.go).
+	modules     map[ModuleID]*module
+	moduleOrder []ModuleID
+	takers      map[uint16]int // data type → modules that take it
+	ballots     []voteDue
+
+	// Rumors (store.go, window.go, push.go).
+	store   *store
+	windows windows
+
+	// Ways to origins (route.go).
+	routes map[PeerID]Route
+
+	// Rumors heard of (lazy.go).
+	missing      map[RumorID]*missing
+	missingOrder []*missing
+
+	// Membership (presence.go).
+	members      map[PeerID]*member
+	presences    index
+	presenceByID map[RumorID]*member
+	own          ownPresence
+
+	// Links and views (link.go, view.go).
+	links          map[PeerID]*link
+	linkOrder      []*link // by slot, nil = free
+	candidates     map[PeerID]*candidate
+	candidateOrder []*candidate // in the order in which they were heard of
+	banned         map[PeerID]time.Time
+	dials          int
+	leaving        bool
+
+	// Anti-entropy (reconcile.go).
+	syncs syncs
+
+	// due holds, for each thing that has to be done at a time, that time.
+	due [tasks]time.Time
+
+	count Counters
+}
+
+// task is something that becomes due.
+type task int
+
+const (
+	taskBallots  task = iota // modules' votes time out
+	taskExpiry               // rumors expire
+	taskWindows              // windows are forgotten
+	taskPresence             // own presence is renewed or changed
+	taskMembers              // others' presences expire
+	taskReceipts             // batched receipts leave
+	taskHaves                // batched IDs leave
+	taskGraft                // rumors heard of did not come
+	taskLinks                // pings, dead links, late receipts
+	taskDial                 // neighbours are missing
+	taskSync                 // a periodic comparison of stores
+	taskCompare              // comparisons go on
+
+	tasks
+)
+
+// New makes a core. It fails if the configuration is out of range.
+func New(cfg Config) (*State, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	return &State{
+		cfg:          cfg,
+		epoch:        cfg.Epoch,
+		pending:      make(map[RumorID]*pendingRumor),
+		modules:      make(map[ModuleID]*module),
+		takers:       make(map[uint16]int),
+		store:        newStore(cfg.CacheSize, cfg.CacheBytes),
+		windows:      make(windows),
+		missing:      make(map[RumorID]*missing),
+		routes:       make(map[PeerID]Route),
+		members:      make(map[PeerID]*member),
+		presenceByID: make(map[RumorID]*member),
+		links:        make(map[PeerID]*link),
+		candidates:   make(map[PeerID]*candidate),
+		banned:       make(map[PeerID]time.Time),
+	}, nil
+}
+
+// Handle takes in one event and appends to out what is to be done about it.
+// now must not run backwards; its wall clock is used for stamps and expiry, its
+// monotonic clock for everything else.
+func (s *State) Handle(now time.Time, ev Event, out *Actions) {
+	s.now, s.out = now, out
+	if s.first.IsZero() {
+		s.first = now
+	}
+	switch ev := ev.(type) {
+	case Tick:
+	case Received:
+		s.onReceived(ev)
+	case Vote:
+		s.onVote(ev)
+	case Publish:
+		s.onPublish(ev)
+	case Sealed:
+		s.onSealed(ev)
+	case SealFailed:
+		s.onSealFailed(ev)
+	case EpochRaised:
+		s.onEpochRaised(ev)
+	case Subscribe:
+		s.onSubscribe(ev)
+	case ModuleGone:
+		s.onModuleGone(ev)
+	case LinkUp:
+		s.onLinkUp(ev)
+	case LinkDown:
+		s.onLinkDown(ev)
+	case SendDropped:
+		s.onSendDropped(ev)
+	case Candidate:
+		s.onCandidate(ev)
+	case DialFailed:
+		s.onDialFailed(ev)
+	case SelfRecord:
+		s.onSelfRecord(ev)
+	case Leave:
+		s.onLeave()
+	}
+	s.runDue()
+	s.out = nil
+}
+
+// Deadline is when the driver must send a Tick if no other event comes before;
+// the zero time means never.
+func (s *State) Deadline() time.Time {
+	var first time.Time
+	for _, t := range s.due {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// runDue does every task whose time has come. Each returns when it is due next.
+func (s *State) runDue() {
+	for t, at := range s.due {
+		if at.IsZero() || at.After(s.now) {
+			continue
+		}
+		s.due[t] = time.Time{}
+		var next time.Time
+		switch task(t) {
+		case taskBallots:
+			next = s.expireBallots()
+		case taskExpiry:
+			next = s.expireRumors()
+		case taskWindows:
+			next = s.expireWindows()
+		case taskPresence:
+			next = s.renewPresence()
+		case taskMembers:
+			next = s.expireMembers()
+		case taskReceipts:
+			next = s.sendReceipts()
+		case taskHaves:
+			next = s.sendHaves()
+		case taskGraft:
+			next = s.graft()
+		case taskLinks:
+			next = s.checkLinks()
+		case taskDial:
+			next = s.dialMissing()
+		case taskSync:
+			next = s.syncRandom()
+		case taskCompare:
+			next = s.compare()
+		}
+		s.schedule(task(t), next)
+	}
+}
+
+// schedule makes a task due at a time, or leaves it if it is due before.
+func (s *State) schedule(t task, at time.Time) {
+	if !at.IsZero() && (s.due[t].IsZero() || at.Before(s.due[t])) {
+		s.due[t] = at
+	}
+}
+
+func (s *State) after(t task, d time.Duration) { s.schedule(t, s.now.Add(d)) }
+
+func (s *State) do(a Action) { *s.out = append(*s.out, a) }
+
+// millis is the wall clock's reading as rumors are stamped with it.
+func (s *State) millis() int64 { return s.now.UnixMilli() }
+
+// at turns a stamp into a time on this node's clock, so that it can be compared
+// with monotonic readings.
+func (s *State) at(millis int64) time.Time {
+	return s.now.Add(time.Duration(millis-s.millis()) * time.Millisecond)
+}
+
+func (s *State) expireRumors() time.Time {
+	if next := s.store.expire(s.millis()); next != 0 {
+		return s.at(next)
+	}
+	return time.Time{}
+}
+
+// expireWindows also runs while the store is empty: windows outlive rumors, and
+// a full set of them takes in no new origin.
+func (s *State) expireWindows() time.Time {
+	// A wall clock that leaps ahead and back must not open a door to replays: a
+	// window also lives by the steady clock.
+	steady := s.first.UnixMilli() + s.now.Sub(s.first).Milliseconds()
+	s.windows.expire(min(s.millis(), steady))
+	if len(s.windows) == 0 {
+		return time.Time{}
+	}
+	return s.now.Add(windowPause)
+}

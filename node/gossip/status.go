@@ -1,0 +1,81 @@
+package gossip
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Status is a copy of what a core knows, for people and for tests.
+type Status struct {
+	Neighbours []NeighbourStatus // by peer
+	Members    []MemberStatus    // presences, this node's own among them; by peer
+	Candidates []CandidateStatus // by peer
+	Interests  []uint16          // what local modules take
+	Modules    int
+	Kept, Held int // rumors
+	Epoch, Seq uint64
+	Counters   Counters
+}
+
+// NeighbourStatus describes a link.
+type NeighbourStatus struct {
+	Peer       PeerID
+	Since      time.Time
+	Dialled    bool
+	Interests  []uint16
+	RTT        time.Duration // of the last ping, 0 = none answered yet
+	Unanswered int           // pushes without a verdict
+}
+
+// MemberStatus describes a node whose presence is known.
+type MemberStatus struct {
+	Peer      PeerID
+	Left      bool
+	Since     time.Time // of joining or leaving, as seen here
+	Agent     string
+	Interests []uint16
+	Record    []byte
+	Expires   int64 // Unix ms
+}
+
+// CandidateStatus describes a peer that could be dialled, or is linked.
+type CandidateStatus struct {
+	Peer    PeerID
+	Source  Source
+	Fails   int       // dials in a row
+	Next    time.Time // not dialled before
+	Dialing bool
+	Lost    time.Time // end of its last link, zero = never had one
+	Gone    bool      // it announced its leave
+}
+
+// Status copies what the core knows. It costs time in proportion to that.
+func (s *State) Status() Status {
+	st := Status{
+		Interests: s.interests(),
+		Modules:   len(s.modules),
+		Kept:      s.store.kept,
+		Held:      s.store.held,
+		Epoch:     s.epoch,
+		Seq:       s.seq,
+		Counters:  s.count,
+	}
+	for _, l := range s.links {
+		st.Neighbours = append(st.Neighbours, NeighbourStatus{
+			l.peer, l.since, l.dialled, slices.Sorted(maps.Keys(l.interests)), l.rtt, len(l.unanswered)})
+	}
+	for _, m := range s.members {
+		st.Members = append(st.Members, MemberStatus{
+			m.r.Origin, m.p.Left, m.since, m.p.Agent, m.p.Interests, m.p.Record, m.r.Expires})
+	}
+	for _, c := range s.candidates {
+		st.Candidates = append(st.Candidates, CandidateStatus{
+			c.peer, c.source, c.fails, c.next, c.dialling, c.lost, c.gone})
+	}
+	slices.SortFunc(st.Neighbours, func(a, b NeighbourStatus) int { return cmp.Compare(a.Peer, b.Peer) })
+	slices.SortFunc(st.Members, func(a, b MemberStatus) int { return cmp.Compare(a.Peer, b.Peer) })
+	slices.SortFunc(st.Candidates, func(a, b CandidateStatus) int { return cmp.Compare(a.Peer, b.Peer) })
+	return st
+}

@@ -1,0 +1,228 @@
+package gossip
+
+import "time"
+
+// entryState says how far a rumor has come at this node.
+type entryState uint8
+
+const (
+	// held: verified, told to the modules, their votes are open.
+	held entryState = iota
+	// kept: validated (or this node's own), spread and offered to others.
+	kept
+	// refused: a module voted it down. Only its ID is remembered, so that it is
+	// not fetched again.
+	refused
+)
+
+// entry is a rumor that this node knows, and what it knows about it.
+type entry struct {
+	r      *Rumor
+	state  entryState
+	hops   uint8     // the fewest links it came over; 0 = our own
+	learnt time.Time // when it came first
+	// from is the neighbour that brought it first, and filled says that it came
+	// by anti-entropy: then it is spread by anti-entropy, too.
+	from   PeerID
+	filled bool
+	// announcer is the local module that published it, 0 = none. It is never
+	// told its own rumor.
+	announcer ModuleID
+	holders   bitset // the slots of neighbours known to have it
+	ballot    *ballot
+}
+
+// spreadable reports whether r may travel one more link from here.
+func (e *entry) spreadable() bool {
+	return e.state == kept && (e.r.TTL == 0 || e.hops < e.r.TTL)
+}
+
+// age is when a rumor was made, or learnt if it claims to be of the future, in
+// Unix milliseconds: a date to come must not outlive honest rumors.
+func (e *entry) age() int64 { return min(e.r.Created, e.learnt.UnixMilli()) }
+
+// stateKey is what the versions of a state rumor have in common.
+type stateKey struct {
+	origin   PeerID
+	dataType uint16
+	key      string
+}
+
+// store keeps what this node knows of rumors other than presences: all of what
+// is held, the newest CacheSize of what is kept, the IDs of what was refused.
+type store struct {
+	limit, limitBytes int
+
+	entries map[RumorID]*entry
+	groups  map[Group]*index    // every entry of the store
+	floors  map[Group]int64     // creation of the newest rumor evicted, Unix ms
+	newest  map[stateKey]*Rumor // state rumors alive
+
+	byCreation dueHeap // of kept ones: who is evicted next
+	byExpiry   dueHeap // of all
+
+	kept, keptBytes int
+	held, heldBytes int
+	refused         []RumorID // oldest first
+}
+
+func newStore(limit, limitBytes int) *store {
+	return &store{
+		limit:      limit,
+		limitBytes: limitBytes,
+		entries:    make(map[RumorID]*entry),
+		groups:     make(map[Group]*index),
+		floors:     make(map[Group]int64),
+		newest:     make(map[stateKey]*Rumor),
+	}
+}
+
+// group returns the index of a group, nil if it is empty.
+func (st *store) group(g Group) index {
+	if x := st.groups[g]; x != nil {
+		return *x
+	}
+	return nil
+}
+
+// add takes in a rumor that is not there yet, as held or kept.
+func (st *store) add(e *entry) {
+	st.entries[e.r.ID] = e
+	g := GroupOf(e.r.DataType)
+	x := st.groups[g]
+	if x == nil {
+		x = new(index)
+		st.groups[g] = x
+	}
+	x.add(pointOf(e.r))
+	st.byExpiry.push(due{e.r.Expires, e.r.ID})
+	st.byExpiry = st.compact(st.byExpiry)
+	if e.r.Kind == KindState {
+		k := stateKey{e.r.Origin, e.r.DataType, e.r.Key}
+		if old := st.newest[k]; old != nil {
+			st.remove(st.entries[old.ID])
+		}
+		st.newest[k] = e.r
+	}
+	if e.state == held {
+		st.held++
+		st.heldBytes += e.r.Size()
+		return
+	}
+	st.keep(e)
+}
+
+// accept turns a held entry into a kept one.
+func (st *store) accept(e *entry) {
+	st.held--
+	st.heldBytes -= e.r.Size()
+	e.state, e.ballot = kept, nil
+	st.keep(e)
+}
+
+func (st *store) keep(e *entry) {
+	st.kept++
+	st.keptBytes += e.r.Size()
+	st.byCreation.push(due{e.age(), e.r.ID})
+	st.byCreation = st.compact(st.byCreation)
+	for st.kept > st.limit || st.keptBytes > st.limitBytes {
+		d := st.byCreation.pop()
+		if old := st.entries[d.id]; old != nil && old.state == kept {
+			g := GroupOf(old.r.DataType)
+			st.floors[g] = max(st.floors[g], old.age()+1)
+			st.remove(old)
+		}
+	}
+}
+
+// refuse turns a held entry into a remembered ID.
+func (st *store) refuse(e *entry) {
+	st.held--
+	st.heldBytes -= e.r.Size()
+	e.state, e.ballot = refused, nil
+	// The payload is what costs; the header is needed to find the entry again.
+	e.r = &Rumor{Header: e.r.Header, ID: e.r.ID}
+	if k := (stateKey{e.r.Origin, e.r.DataType, e.r.Key}); st.newest[k] != nil && st.newest[k].ID == e.r.ID {
+		st.newest[k] = e.r
+	}
+	st.refused = append(st.refused, e.r.ID)
+	if len(st.refused) > maxRefused {
+		if old := st.entries[st.refused[0]]; old != nil {
+			st.remove(old)
+		}
+		st.refused = st.refused[1:]
+	}
+}
+
+func (st *store) remove(e *entry) {
+	delete(st.entries, e.r.ID)
+	g := GroupOf(e.r.DataType)
+	if x := st.groups[g]; x != nil {
+		x.remove(pointOf(e.r))
+		if len(*x) == 0 {
+			delete(st.groups, g)
+		}
+	}
+	if e.r.Kind == KindState {
+		k := stateKey{e.r.Origin, e.r.DataType, e.r.Key}
+		if st.newest[k] != nil && st.newest[k].ID == e.r.ID {
+			delete(st.newest, k)
+		}
+	}
+	switch e.state {
+	case held:
+		st.held--
+		st.heldBytes -= e.r.Size()
+	case kept:
+		st.kept--
+		st.keptBytes -= e.r.Size()
+	}
+}
+
+// compact drops a heap's entries for rumors that are gone once they are the
+// most of it, so that its memory follows the store's.
+func (st *store) compact(h dueHeap) dueHeap {
+	if len(h) < 1024 || len(h) < 2*len(st.entries) {
+		return h
+	}
+	var live dueHeap
+	for _, d := range h {
+		if st.entries[d.id] != nil {
+			live.push(d)
+		}
+	}
+	return live
+}
+
+// hasRoom reports whether one more rumor can be held.
+func (st *store) hasRoom(r *Rumor) bool {
+	return st.held < maxHeld && st.heldBytes+r.Size() <= maxHeldBytes
+}
+
+// superseded reports whether r is a state rumor that is not newer than the one kept.
+func (st *store) superseded(r *Rumor) bool {
+	if r.Kind != KindState {
+		return false
+	}
+	old := st.newest[stateKey{r.Origin, r.DataType, r.Key}]
+	return old != nil && !r.version().newer(old.version())
+}
+
+// expire forgets what is no longer alive and returns when that happens next,
+// in Unix milliseconds, 0 = never.
+func (st *store) expire(now int64) int64 {
+	for len(st.byExpiry) > 0 && st.byExpiry[0].at <= now {
+		if e := st.entries[st.byExpiry.pop().id]; e != nil {
+			st.remove(e)
+		}
+	}
+	for g, floor := range st.floors {
+		if floor+MaxLifetime.Milliseconds() < now {
+			delete(st.floors, g)
+		}
+	}
+	if len(st.byExpiry) == 0 {
+		return 0
+	}
+	return st.byExpiry[0].at
+}

@@ -1,0 +1,140 @@
+package gossip
+
+import (
+	"maps"
+	"slices"
+)
+
+// Only those who take a data type relay it, so the takers of each type must form
+// a connected overlay of their own, however few they are among how many. Each
+// node therefore wants a few neighbours for each type that its modules take or
+// announced, and draws them from the presences, which tell who takes what.
+
+// takersWanted is how many neighbours a node wants for each of its types. A
+// random graph is connected with high probability from three links a node on.
+const takersWanted = 3
+
+// places is how many more neighbours the node wants for their number. Half of
+// Degree must be of its own choice, so that those who come to it cannot take
+// all places.
+func (s *State) places() int {
+	own := 0
+	for _, l := range s.linkOrder {
+		if l != nil && l.dialled {
+			own++
+		}
+	}
+	return max(s.cfg.Degree-len(s.links), (s.cfg.Degree+1)/2-own) - s.dials
+}
+
+// crowded reports whether links are only taken for a reason.
+func (s *State) crowded() bool { return len(s.links) >= acceptFactor*s.cfg.Degree }
+
+// accepts reports whether there is room for a link. Some is kept for those of
+// this node's own choice, and for those that take what few others do.
+func (s *State) accepts(ev LinkUp) bool {
+	switch m := s.members[ev.Peer]; {
+	case !s.crowded():
+		return true
+	case len(s.links) >= (acceptFactor+1)*s.cfg.Degree:
+		return false
+	default:
+		return ev.Dialled || m != nil && s.lacksTakers(m.p.Interests)
+	}
+}
+
+func (s *State) full() bool { return s.places() <= 0 }
+
+// ownTypes are the data types that have to find takers, ascending: those that
+// modules take, and those of which this node keeps own rumors.
+func (s *State) ownTypes() []uint16 {
+	types := slices.Collect(maps.Keys(s.takers))
+	for g := range s.store.groups {
+		if s.takers[uint16(g)] == 0 {
+			types = append(types, uint16(g))
+		}
+	}
+	slices.Sort(types)
+	return types
+}
+
+// missingTakers is how many more neighbours are wanted for a type.
+func (s *State) missingTakers(t uint16) int {
+	n := takersWanted
+	for _, l := range s.linkOrder {
+		switch {
+		case l == nil || l.leaving:
+		case l.interests != nil:
+			if l.interests[t] {
+				n--
+			}
+		default:
+			if m := s.members[l.peer]; m != nil && slices.Contains(m.p.Interests, t) {
+				n-- // it is about to say so
+			}
+		}
+	}
+	return n
+}
+
+// lacksTakers reports whether one of these types is ours and short of
+// neighbours.
+func (s *State) lacksTakers(types []uint16) bool {
+	return slices.ContainsFunc(types, func(t uint16) bool {
+		return (s.takers[t] > 0 || s.store.groups[GroupOf(t)] != nil) && s.missingTakers(t) > 0
+	})
+}
+
+// drawTakers makes candidates of members that take a type for which neighbours
+// are missing. They are dialled even by a node that has neighbours enough.
+func (s *State) drawTakers() {
+	if !s.cfg.PeerExchange || len(s.presences) == 0 {
+		return
+	}
+	missing := make(map[uint16]int)
+	for _, t := range s.ownTypes() {
+		if n := s.missingTakers(t); n > 0 {
+			missing[t] = n
+		}
+	}
+	// Those that were drawn before stay drawn.
+	again := func(failed bool) {
+		for _, c := range s.candidateOrder {
+			if m := s.members[c.peer]; m != nil && s.links[c.peer] == nil && !c.gone && failed == (c.fails > 0 || c.refused) {
+				c.wanted = s.takesOneOf(m, missing)
+			}
+		}
+	}
+	for _, c := range s.candidateOrder {
+		c.wanted = false
+	}
+	if len(missing) == 0 {
+		return
+	}
+	again(false)
+	first := s.cfg.Rand.IntN(len(s.presences))
+	for i := range s.presences {
+		m := s.presenceByID[s.presences[(first+i)%len(s.presences)].ID]
+		p := m.r.Origin
+		if m.p.Left || len(m.p.Record) == 0 || p == s.cfg.Self || s.candidates[p] != nil || !s.takesOneOf(m, missing) {
+			continue
+		}
+		s.hear(p, SourceExchange, m.record())
+		if c := s.candidates[p]; c != nil {
+			c.wanted = true
+		}
+	}
+	again(true) // if there are not enough others
+}
+
+// takesOneOf reports whether a member takes a type of which more takers are
+// missing, and counts it among them if so.
+func (s *State) takesOneOf(m *member, missing map[uint16]int) (one bool) {
+	for _, t := range m.p.Interests {
+		if missing[t] > 0 {
+			missing[t]--
+			one = true
+		}
+	}
+	return one
+}

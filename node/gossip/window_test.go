@@ -1,0 +1,154 @@
+package gossip
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// wellFormed checks what every window holds to: ascending spans with gaps
+// between them, no more than maxSpans.
+func (w *window) wellFormed() error {
+	if len(w.spans) > maxSpans {
+		return fmt.Errorf("%d spans, at most %d", len(w.spans), maxSpans)
+	}
+	for i, s := range w.spans {
+		if s.lo > s.hi || i > 0 && (w.spans[i-1].hi == math.MaxUint64 || w.spans[i-1].hi+1 >= s.lo) {
+			return fmt.Errorf("span %d of %v is out of place", i, w.spans)
+		}
+	}
+	return nil
+}
+
+func TestWindowIsASet(t *testing.T) {
+	// Numbers close together make spans grow, meet and merge; those at the end
+	// of the range would overflow careless arithmetic.
+	seq := rapid.OneOf(
+		rapid.Uint64Range(1, 40),
+		rapid.Uint64Range(math.MaxUint64-20, math.MaxUint64),
+		rapid.Uint64Min(1),
+	)
+	rapid.Check(t, func(t *rapid.T) {
+		var w window
+		marked := make(map[uint64]bool)
+		for _, n := range rapid.SliceOfN(seq, 0, 200).Draw(t, "numbers") {
+			if w.seen(n) != marked[n] {
+				t.Fatalf("%d seen: %v, marked: %v", n, w.seen(n), marked[n])
+			}
+			w.mark(n, 0)
+			marked[n] = true
+			if err := w.wellFormed(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := range marked {
+			if !w.seen(n) {
+				t.Fatalf("%d was forgotten", n)
+			}
+		}
+		for _, n := range rapid.SliceOfN(seq, 0, 50).Draw(t, "others") {
+			if w.seen(n) != marked[n] {
+				t.Fatalf("%d seen: %v, marked: %v", n, w.seen(n), marked[n])
+			}
+		}
+	})
+}
+
+// Beyond maxSpans the lowest gaps are closed: a number in them is missed, one
+// that was seen never is new again.
+func TestWindowCloses(t *testing.T) {
+	for seed := range uint64(10) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		var w window
+		marked := make(map[uint64]bool)
+		for n := uint64(1); len(marked) < 3*maxSpans; n += 2 + rng.Uint64N(8) {
+			w.mark(n, 0)
+			marked[n] = true
+			if err := w.wellFormed(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(w.spans) != maxSpans {
+			t.Fatalf("%d spans, want all %d in use", len(w.spans), maxSpans)
+		}
+		closed := w.spans[0].hi
+		for n := uint64(1); n <= w.spans[len(w.spans)-1].hi+3; n++ {
+			switch {
+			case marked[n] && !w.seen(n):
+				t.Fatalf("%d was forgotten", n)
+			case !marked[n] && w.seen(n) && n > closed:
+				t.Fatalf("%d was never seen and lies above the closed gaps, which end at %d", n, closed)
+			}
+		}
+	}
+}
+
+func TestWindowOneSpan(t *testing.T) {
+	var w window
+	for n := uint64(1); n <= 10_000; n++ {
+		w.mark(n, 0)
+	}
+	if len(w.spans) != 1 || w.spans[0] != (span{1, 10_000}) {
+		t.Errorf("10,000 numbers in a row are %d spans", len(w.spans))
+	}
+}
+
+// A wild number takes nothing away from those before it.
+func TestWindowWildNumber(t *testing.T) {
+	var w window
+	w.mark(5, 0)
+	w.mark(math.MaxUint64, 0)
+	for _, n := range []uint64{1, 4, 6, 1 << 40, math.MaxUint64 - 1} {
+		if w.seen(n) {
+			t.Errorf("%d passes for seen", n)
+		}
+	}
+}
+
+func TestWindowsCap(t *testing.T) {
+	ws := make(windows)
+	rumor := func(i int, epoch, seq uint64, expires int64) *Rumor {
+		return &Rumor{Header: Header{Origin: PeerID(fmt.Sprint(i)), Epoch: epoch, Seq: seq, Expires: expires}}
+	}
+	for i := range maxWindows {
+		if !ws.mark(rumor(i, 1, 1, int64(i))) {
+			t.Fatalf("no room for origin %d", i)
+		}
+	}
+	late := rumor(0, 2, 1, 1<<40)
+	if ws.mark(late) || len(ws) != maxWindows {
+		t.Fatal("one run too many was let in")
+	}
+	if !ws.mark(rumor(5, 1, 2, 5)) {
+		t.Error("a known run is refused")
+	}
+	// A window lives on for as long as clocks may differ, both ways.
+	skew := 2 * MaxSkew.Milliseconds()
+	ws.expire(skew)
+	if len(ws) != maxWindows {
+		t.Errorf("%d windows are left of %d that could still be replayed", len(ws), maxWindows)
+	}
+	ws.expire(skew + 1)
+	if len(ws) != maxWindows-1 || !ws.mark(late) {
+		t.Error("an expired window makes no room")
+	}
+}
+
+// A full set of windows takes in new origins again after the old ones have
+// expired, though the store has been empty since long before.
+func TestWindowsExpireWithEmptyStore(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.up("B", 7)
+	n.push("B", rumorOf(t, "Z", 1, "a", func(h *Header) { h.Expires = h.Created + 60_000 }))
+	n.wait(10 * windowPause)
+	if len(n.s.windows) != 0 || len(n.s.store.entries) != 0 {
+		t.Errorf("%d windows outlive their rumors", len(n.s.windows))
+	}
+	if at := n.s.due[taskWindows]; !at.IsZero() {
+		t.Error("a node without windows looks for old ones")
+	}
+}
