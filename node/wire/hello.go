@@ -1,0 +1,93 @@
+package wire
+
+import (
+	"unicode/utf8"
+
+	"hearsay/node/gossip"
+)
+
+// Version is what this package speaks, told in Hello. The protocol IDs of the
+// streams carry what peers must agree on; this number only informs.
+const Version = 1
+
+// MaxAgent bounds Hello's agent, in bytes.
+const MaxAgent = 64
+
+// Hello is the first frame of every stream, and comes nowhere else. It is the
+// adapter's business: the core hears of a peer after it.
+type Hello struct {
+	Version uint32 // from 1
+	Network string // 1 to gossip.MaxNetwork bytes
+	Agent   string // up to MaxAgent bytes of UTF-8, not to be printed unquoted
+	// Session is a number that the sender chose by chance for this link, not 0:
+	// all its streams of the link have it, and of no other link.
+	Session uint64
+	// Answers is the receiver's session that this stream makes a link with, 0
+	// if the sender knew of none. A stream that comes late is told from the
+	// one that is meant by it.
+	Answers uint64
+}
+
+func (h Hello) check() error {
+	switch {
+	case h.Version == 0:
+		return malformed("hello of version 0, versions count from 1")
+	case h.Session == 0:
+		return malformed("hello without a session")
+	case h.Network == "" || len(h.Network) > gossip.MaxNetwork:
+		return malformed("network name of %d bytes, allowed are 1 to %d", len(h.Network), gossip.MaxNetwork)
+	case len(h.Agent) > MaxAgent:
+		return malformed("agent name of %d bytes, at most %d", len(h.Agent), MaxAgent)
+	case !utf8.ValidString(h.Network) || !utf8.ValidString(h.Agent):
+		return malformed("network or agent name is not UTF-8")
+	}
+	return nil
+}
+
+// AppendHello appends h as a frame. It fails on fields out of their limits.
+func AppendHello(dst []byte, h Hello) ([]byte, error) {
+	if err := h.check(); err != nil {
+		return dst, err
+	}
+	return appendFrame(dst, fieldHello, 0, func(b []byte) []byte {
+		b = appendNumber(b, 1, uint64(h.Version))
+		b = appendChunk(b, 2, h.Network)
+		b = appendChunk(b, 3, h.Agent)
+		b = appendFixed(b, 4, h.Session)
+		return appendFixed(b, 5, h.Answers)
+	}), nil
+}
+
+// DecodeHello reads the body of a frame that must be a Hello. It keeps nothing
+// of body.
+func DecodeHello(body []byte) (Hello, error) {
+	field, s, err := open(body)
+	if err != nil {
+		return Hello{}, err
+	}
+	if field != fieldHello {
+		return Hello{}, malformed("the first frame is no hello")
+	}
+	var h Hello
+	for s.next() {
+		switch s.field {
+		case 1:
+			h.Version = uint32(s.upTo(1<<32 - 1))
+		case 2:
+			h.Network = string(s.within(1, gossip.MaxNetwork))
+		case 3:
+			h.Agent = string(s.within(0, MaxAgent))
+		case 4:
+			h.Session = s.number
+		case 5:
+			h.Answers = s.number
+		}
+	}
+	if s.err == nil {
+		s.err = h.check()
+	}
+	if s.err != nil {
+		return Hello{}, s.err
+	}
+	return h, nil
+}
