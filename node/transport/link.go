@@ -1,0 +1,336 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/gossip"
+	"hearsay/node/wire"
+)
+
+// stage is how far a link is.
+type stage uint8
+
+const (
+	greeting stage = iota // its gossip lanes are being opened
+	up                    // messages can be sent
+	over                  // it is ending, or has ended
+)
+
+// manner is how a link is ended.
+type manner uint8
+
+const (
+	reset  manner = iota // at once
+	cut                  // after what is urgent, hearing no more
+	drain                // after what is queued
+	follow               // the peer ended it: there is nobody to write to
+)
+
+// tag is what protects a neighbour's connections from the connection manager.
+const tag = "hearsay"
+
+// link is what makes a peer a neighbour: a gossip stream each way, and the
+// other lanes when they are needed.
+type link struct {
+	t       *Transport
+	peer    peer.ID
+	rem     *remote
+	session uint64
+	created time.Time
+
+	ctx    context.Context // until the streams are closed
+	cancel context.CancelFunc
+
+	out     [lanes]*lane
+	inbound chan *inbound // the peer's gossip stream, once
+	credit  atomic.Int32  // peer lists that the peer may send
+
+	announced chan struct{} // closed when LinkUp has been emitted
+	ending    chan struct{} // closed when the link is over
+	harder    chan struct{} // closed when it has to end at once after all
+	done      chan struct{} // closed when the streams are closed
+	quiet     atomic.Bool   // all streams came to their proper end
+	silenced  atomic.Bool   // nothing more is emitted
+
+	readers sync.WaitGroup // of the peer's streams: they emit
+	others  sync.WaitGroup // writers, and watchers of this node's streams
+
+	// Under t.mu:
+	stage   stage
+	dialled bool
+	paired  bool                  // the peer's gossip stream is here
+	since   time.Time             // when it came up
+	theirs  wire.Hello            // of the peer's gossip stream
+	in      [lanes]network.Stream // the peer's streams, while they are read
+	streams []network.Stream      // all, to be closed
+	how     manner
+	why     cause
+	err     error
+	hangUp  bool         // close its connections too,
+	keep    network.Conn // except this one
+}
+
+// newLink makes a link for a peer that has none and runs it: one that this node
+// dials, or one that in asks for. t.mu is held.
+func (t *Transport) newLink(p peer.ID, rem *remote, in *inbound) {
+	l := &link{
+		t:         t,
+		peer:      p,
+		rem:       rem,
+		session:   rand.Uint64N(1<<64-1) + 1,
+		created:   time.Now(),
+		dialled:   in == nil,
+		inbound:   make(chan *inbound, 1),
+		announced: make(chan struct{}),
+		ending:    make(chan struct{}),
+		harder:    make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	l.ctx, l.cancel = context.WithCancel(t.ctx)
+	l.credit.Store(1)
+	for id := range lanes {
+		l.out[id] = &lane{link: l, id: id, wake: make(chan struct{}, 1), finished: make(chan struct{})}
+	}
+	if in != nil {
+		l.pair(in)
+	}
+	rem.link = l
+	rem.users++
+	rem.notify()
+	t.wg.Add(1)
+	go l.run()
+}
+
+// run is the life of a link. It alone emits LinkUp, DialFailed and LinkDown, and
+// gives way to the peer's next link after the last of them.
+func (l *link) run() {
+	t := l.t
+	defer t.exit(l.peer, l.rem)
+	in, err := l.greet()
+	if err != nil {
+		l.fail(endOpen, err) // unless it knows a reason already
+	}
+	t.mu.Lock()
+	isUp := l.stage == greeting
+	if isUp {
+		l.stage, l.since = up, time.Now()
+		n := l.out[gossipLane]
+		n.running = true
+		n.start()
+		l.startReading(gossipLane, in)
+		l.rem.notify()
+	}
+	dialled := l.dialled
+	t.mu.Unlock()
+
+	if isUp {
+		l.serve(dialled)
+	} else {
+		l.close()
+		close(l.done)
+		l.report(dialled)
+		if dialled {
+			t.cfg.Emit(gossip.DialFailed{Peer: gossip.PeerID(l.peer)})
+		}
+	}
+	t.mu.Lock()
+	l.rem.link = nil
+	l.rem.notify()
+	t.mu.Unlock()
+}
+
+// serve is a link's life from LinkUp to LinkDown.
+func (l *link) serve(dialled bool) {
+	t := l.t
+	log.Debugf("link to %s is up, agent %q", l.peer, l.theirs.Agent)
+	t.host.ConnManager().Protect(l.peer, tag)
+	t.cfg.Emit(gossip.LinkUp{Peer: gossip.PeerID(l.peer), Dialled: dialled})
+	close(l.announced)
+	<-l.ending
+	l.finish()
+	close(l.done)
+	l.readers.Wait()
+	t.host.ConnManager().Unprotect(l.peer, tag)
+	l.report(false)
+	t.cfg.Emit(gossip.LinkDown{Peer: gossip.PeerID(l.peer)})
+}
+
+// report counts and notes why a link ended, or did not come up.
+func (l *link) report(dial bool) {
+	t := l.t
+	t.mu.Lock()
+	news := t.failed(l.peer, l.err)
+	why, err := l.why, l.err
+	t.mu.Unlock()
+	t.stats.ends[why].Add(1)
+	broke := errors.Is(err, errNetwork) || why == endFrame || why == endRumor || why == endLane
+	switch {
+	case broke && news && t.mayWarn():
+		log.Warnf("link to %s ended: %v", l.peer, err)
+	case dial:
+		log.Debugf("dial to %s failed: %v", l.peer, err)
+	default:
+		log.Debugf("link to %s ended: %v", l.peer, err)
+	}
+}
+
+// end begins the end of a link. The first reason is the one that counts, but a
+// link that ends in an orderly way can still be ended at once. t.mu is held.
+func (l *link) end(why cause, err error, how manner) {
+	if l.stage == over {
+		if (how == reset || how == cut) && l.how != reset {
+			l.how = reset
+			close(l.harder)
+		}
+		return
+	}
+	if l.stage == greeting {
+		how = reset
+	}
+	l.stage, l.why, l.err, l.how = over, why, err, how
+	if how == reset {
+		close(l.harder)
+	}
+	if how == reset || how == cut {
+		l.silenced.Store(true)
+	}
+	close(l.ending)
+	l.rem.notify()
+}
+
+// fail ends a link because of something that happened on one of its streams.
+func (l *link) fail(why cause, err error) {
+	l.t.mu.Lock()
+	defer l.t.mu.Unlock()
+	how := reset
+	if why == endPeer {
+		how = follow
+	}
+	// A stream that breaks while the link is ending anyway changes nothing:
+	// the others may still come to their proper end.
+	if l.stage != over {
+		l.end(why, err, how)
+	}
+}
+
+// rescue keeps a fault in the handling of one stream from ending the program.
+// It is deferred by every goroutine of a link that handles what a peer sent.
+func (l *link) rescue() {
+	if r := recover(); r != nil {
+		l.t.stats.panics.Add(1)
+		log.Errorf("fault on a stream of %s: %v\n%s", l.peer, r, debug.Stack())
+		l.fail(endPanic, fmt.Errorf("fault in this program: %v", r))
+	}
+}
+
+// finish closes the streams of a link that was up: in an orderly way if there
+// is time, so that both sides read all that was written.
+func (l *link) finish() {
+	l.t.mu.Lock()
+	how := l.how
+	l.t.mu.Unlock()
+	if how == reset {
+		l.close()
+		return
+	}
+	hurried := false
+	for _, n := range l.out {
+		if n.close(how) {
+			hurried = true
+		}
+	}
+	patience := l.t.timing.drain
+	if how == cut {
+		patience = l.t.timing.urgent
+		if !hurried {
+			l.close()
+			return
+		}
+	}
+	ended := make(chan struct{})
+	l.t.wg.Go(func() {
+		l.others.Wait()
+		l.readers.Wait()
+		close(ended)
+	})
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		l.quiet.Store(true)
+	case <-timer.C:
+	case <-l.harder:
+	}
+	l.close()
+}
+
+// close ends all streams at once. On those that have come to their end in both
+// directions it only frees what they hold.
+func (l *link) close() {
+	l.cancel()
+	l.t.mu.Lock()
+	streams, why, hangUp, keep := l.streams, l.why, l.hangUp, l.keep
+	l.streams = nil
+	l.t.mu.Unlock()
+	conns := make(map[network.Conn]bool)
+	for _, s := range streams {
+		abort(s, code(why))
+		conns[s.Conn()] = true
+	}
+	for c := range conns {
+		if hangUp && c != keep {
+			l.t.forget(c) // before the peer's next link looks for a connection
+		}
+	}
+}
+
+// own makes a stream the link's, to be closed with it. If that has happened
+// already it is closed now. t.mu is held.
+func (l *link) own(s network.Stream) bool {
+	if l.ctx.Err() != nil {
+		abort(s, network.StreamShutdown)
+		return false
+	}
+	l.streams = append(l.streams, s)
+	return true
+}
+
+// adoptOut gives a lane its stream and watches it.
+func (l *link) adoptOut(n *lane, s network.Stream) {
+	l.t.mu.Lock()
+	n.stream = s
+	l.own(s)
+	l.others.Add(1)
+	l.t.wg.Add(1)
+	l.t.mu.Unlock()
+	go func() {
+		defer l.t.wg.Done()
+		defer l.others.Done()
+		defer close(n.finished)
+		l.watch(s)
+	}()
+}
+
+// watch waits for the peer to close or reset a stream of this node's, on which
+// it has nothing to say.
+func (l *link) watch(s network.Stream) {
+	switch n, err := s.Read(make([]byte, 1)); {
+	case n > 0:
+		l.fail(endLane, errors.New("the peer wrote on a stream that is not its own"))
+	case err == io.EOF:
+		l.fail(endPeer, errEnded)
+	default:
+		l.fail(endReset, explain(err))
+	}
+}

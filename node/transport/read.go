@@ -1,0 +1,134 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"hearsay/node/gossip"
+	"hearsay/node/wire"
+)
+
+// readBuffer is what a reader takes from a stream at once, in bytes.
+var readBuffer = [lanes]int{gossipLane: 16 << 10, syncLane: 16 << 10, peersLane: 4 << 10}
+
+// startReading runs the reader of a peer's stream. t.mu is held, and the link has
+// just come up or has other readers.
+func (l *link) startReading(id laneID, in *inbound) {
+	l.in[id] = in.stream
+	l.readers.Add(1)
+	l.t.wg.Add(1)
+	go func() {
+		defer l.t.wg.Done()
+		defer l.readers.Done()
+		defer l.rescue()
+		select {
+		case <-l.announced:
+		case <-l.t.ctx.Done():
+			return
+		}
+		why, err := l.read(id, in)
+		if why == endPeer {
+			go in.stream.Close() // lets the peer see that all has been read
+		}
+		l.t.mu.Lock()
+		replaced := l.in[id] != in.stream
+		if !replaced {
+			l.in[id] = nil
+		}
+		l.t.mu.Unlock()
+		if !replaced {
+			l.fail(why, err)
+		}
+	}()
+}
+
+// read hands on the messages of a peer's stream until it ends, and says why it did.
+func (l *link) read(id laneID, in *inbound) (cause, error) {
+	t, r := l.t, in.reader
+	fuse := time.AfterFunc(time.Hour, func() { l.fail(endStalled, errStalled) })
+	fuse.Stop()
+	defer fuse.Stop()
+	for {
+		if _, err := r.Peek(1); err != nil { // idle: no hurry
+			if err == io.EOF {
+				return endPeer, errEnded
+			}
+			return endReset, explain(err)
+		}
+		// Most frames are in the buffer whole, and need no fuse.
+		ready := wire.Ready(r)
+		if !ready {
+			fuse.Reset(t.timing.frame)
+		}
+		body, err := wire.ReadFrame(r)
+		if !ready {
+			fuse.Stop()
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, wire.ErrFrame):
+			return endFrame, err
+		default:
+			return endReset, explain(err)
+		}
+		if t.muted.Load() || l.silenced.Load() {
+			continue // only read to the end
+		}
+		size := len(body)
+		m, err := wire.Decode(body)
+		if errors.Is(err, gossip.ErrRumor) {
+			return endRumor, err // no honest node hands one on
+		} else if err != nil {
+			return endFrame, err
+		}
+		if m == nil {
+			t.stats.unknown.Add(1)
+			continue
+		}
+		kind, lane := classify(m)
+		if lane != id {
+			return endLane, fmt.Errorf("a %s on %s", kindNames[kind], protocols[id])
+		}
+		t.stats.count(In, kind, size)
+		if t.cfg.Trace != nil {
+			t.cfg.Trace(In, gossip.PeerID(l.peer), m)
+		}
+		if l.admit(m) {
+			t.cfg.Emit(gossip.Received{From: gossip.PeerID(l.peer), Msg: m})
+		}
+	}
+}
+
+// admit finishes a message that only libp2p can check. It returns false for a
+// message that is not to be emitted.
+func (l *link) admit(m gossip.Message) bool {
+	list, ok := m.(*gossip.PeerList)
+	if !ok {
+		return true
+	}
+	// Signatures are dear: only as many lists are looked at as were asked for,
+	// and one that tells a newcomer of others before it could ask.
+	for credit := l.credit.Load(); ; credit = l.credit.Load() {
+		if credit == 0 {
+			l.t.stats.unasked.Add(1)
+			return false
+		}
+		if l.credit.CompareAndSwap(credit, credit-1) {
+			break
+		}
+	}
+	records := list.Records[:0]
+	for _, r := range list.Records {
+		verified, err := VerifyRecord(r.Bytes)
+		if err != nil {
+			l.t.stats.badRecords.Add(1)
+			log.Debugf("%s told a bad record: %v", l.peer, err)
+			continue
+		}
+		records = append(records, verified)
+	}
+	list.Records = records
+	return true
+}
