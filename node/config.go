@@ -1,0 +1,99 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/multiformats/go-multiaddr"
+
+	"hearsay/node/gossip"
+	"hearsay/node/identity"
+	"hearsay/pow"
+)
+
+// Config is what a node is made with. DefaultConfig has values for everything
+// but Identity.
+type Config struct {
+	// Identity is the hostkey.
+	Identity *identity.Identity
+	// Network is the network's name, 1 to 32 bytes. Nodes of different names
+	// never exchange anything.
+	Network string
+	// StateDir is where the journal lives. "" keeps everything in memory: then
+	// the epoch rests on the clock alone.
+	StateDir string
+	// Listen are the TCP addresses to listen on; none = do not listen.
+	Listen []multiaddr.Multiaddr
+	// Contacts are the first contacts, as package discovery reads them.
+	Contacts []string
+	// MDNS finds nodes on the same LAN, and on this machine.
+	MDNS bool
+	// Kademlia finds nodes of the network across the Internet.
+	Kademlia bool
+	// PeerExchange asks neighbours for their peers and tells them ours.
+	PeerExchange bool
+	// Degree is how many neighbours the node tries to have; it accepts up to
+	// three times as many.
+	Degree int
+	// CacheSize is how many events are kept; the oldest go first.
+	CacheSize int
+	// DifficultyBits is the proof of work of the network, in leading zero bits,
+	// 0 to pow.MaxBits. It must be the same at all nodes: what has less is
+	// refused.
+	DifficultyBits int
+	// Heartbeat, AntiEntropy, ContinueMongering, ValidationTimeout, Lifetime,
+	// Replay and AckTimeout are those of gossip.Config.
+	Heartbeat         time.Duration
+	AntiEntropy       time.Duration
+	ContinueMongering float64
+	ValidationTimeout time.Duration
+	Lifetime          time.Duration
+	Replay            time.Duration
+	AckTimeout        time.Duration
+	// Agent is the name and version that others are told, up to 64 bytes.
+	Agent string
+}
+
+// DefaultConfig returns the defaults, without an identity.
+func DefaultConfig() Config {
+	g := gossip.DefaultConfig()
+	return Config{
+		Network:           g.Network,
+		MDNS:              true,
+		Kademlia:          true,
+		PeerExchange:      g.PeerExchange,
+		Degree:            g.Degree,
+		CacheSize:         g.CacheSize,
+		DifficultyBits:    16,
+		Heartbeat:         g.Heartbeat,
+		AntiEntropy:       g.AntiEntropy,
+		ContinueMongering: g.ContinueMongering,
+		ValidationTimeout: g.ValidationTimeout,
+		Lifetime:          g.Lifetime,
+		Replay:            g.Replay,
+		AckTimeout:        g.AckTimeout,
+		Agent:             "hearsay",
+	}
+}
+
+func (c *Config) check() error {
+	if c.Identity == nil {
+		return errors.New("node: no identity: load a hostkey or make one")
+	}
+	if c.DifficultyBits < 0 || c.DifficultyBits > pow.MaxBits {
+		return fmt.Errorf("node: difficulty of %d bits, allowed are 0 to %d", c.DifficultyBits, pow.MaxBits)
+	}
+	return nil
+}
+
+// Option changes how a node is put together; for tests and harnesses.
+type Option func(*Node)
+
+// WithHost has the node use a host of the caller's, for example one of a mock
+// network. The node closes it at the end. Config.Listen is ignored.
+func WithHost(h host.Host) Option { return func(n *Node) { n.host = h } }
+
+// WithSeed fixes the core's chance.
+func WithSeed(seed uint64) Option { return func(n *Node) { n.seed = seed } }

@@ -1,0 +1,123 @@
+package node
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/record"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/x/rate"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"hearsay/node/gossip"
+	"hearsay/node/identity"
+)
+
+const (
+	// keepAlive is how long yamux waits for an answer on a silent connection.
+	// With it and its write time-out a dead link is noticed in 9 s instead of 39.
+	keepAlive = 5 * time.Second
+	// A household or company behind one address may run many nodes. libp2p's
+	// default of 8 connections an address would lock most of them out.
+	connsPerIPv4 = 256
+	connsPerIPv6 = 256 // per /56, what a household gets
+	// Connections of all kinds, look-ups in the DHT among them, are pruned to
+	// connsLow when there are more than connsHigh. Links are protected.
+	connsLow, connsHigh = 160, 256
+	// maxRecordAddrs bounds the addresses that a node tells of itself.
+	maxRecordAddrs = 16
+)
+
+// newHost assembles the host: TCP with Noise and yamux, and nothing else.
+func newHost(id *identity.Identity, listen []multiaddr.Multiaddr, agent string) (host.Host, error) {
+	mux := *yamux.DefaultTransport
+	mux.KeepAliveInterval = keepAlive
+	mux.ConnectionWriteTimeout = keepAlive
+
+	resources, err := rcmgr.NewResourceManager(
+		rcmgr.NewFixedLimiter(rcmgr.DefaultLimits.AutoScale()),
+		rcmgr.WithMetricsDisabled(),
+		rcmgr.WithLimitPerSubnet(
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerIPv4}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerIPv6}, {PrefixLength: 48, ConnCount: 4 * connsPerIPv6}},
+		),
+		rcmgr.WithConnRateLimiters(newConnRate()),
+	)
+	if err != nil {
+		return nil, err
+	}
+	conns, err := connmgr.NewConnManager(connsLow, connsHigh, connmgr.WithGracePeriod(20*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(id.PrivKey()),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.Muxer(yamux.ID, (*yamux.Transport)(&mux)),
+		libp2p.ResourceManager(resources),
+		libp2p.ConnectionManager(conns),
+		libp2p.UserAgent(agent),
+		libp2p.DisableRelay(),
+		libp2p.DisableMetrics(),
+		libp2p.DisableIdentifyAddressDiscovery(),
+	}
+	if len(listen) == 0 {
+		opts = append(opts, libp2p.NoListenAddrs)
+	} else {
+		opts = append(opts, libp2p.ListenAddrs(listen...))
+	}
+	return libp2p.New(opts...)
+}
+
+// newConnRate limits how fast one address may open connections: an RSA hostkey
+// spends 5 ms on each handshake. A mass join behind one address still passes.
+func newConnRate() *rate.Limiter {
+	unlimited := func(prefix string) rate.PrefixLimit {
+		return rate.PrefixLimit{Prefix: netip.MustParsePrefix(prefix)}
+	}
+	perSubnet := func(bits int) rate.SubnetLimit {
+		return rate.SubnetLimit{PrefixLength: bits, Limit: rate.Limit{RPS: 20, Burst: connsPerIPv4}}
+	}
+	return &rate.Limiter{
+		NetworkPrefixLimits: []rate.PrefixLimit{unlimited("127.0.0.0/8"), unlimited("::1/128")},
+		SubnetRateLimiter: rate.SubnetLimiter{
+			IPv4SubnetLimits: []rate.SubnetLimit{perSubnet(32)},
+			IPv6SubnetLimits: []rate.SubnetLimit{perSubnet(56)},
+			GracePeriod:      time.Minute,
+		},
+	}
+}
+
+// ownRecord signs the addresses at which this node can be reached. Loopback
+// addresses are only told when there are no others: they lead other machines to
+// themselves.
+func ownRecord(id *identity.Identity, addrs []multiaddr.Multiaddr) (gossip.PeerRecord, error) {
+	var outward []multiaddr.Multiaddr
+	for _, a := range addrs {
+		if !manet.IsIPLoopback(a) {
+			outward = append(outward, a)
+		}
+	}
+	if len(outward) == 0 {
+		outward = addrs
+	}
+	rec := peer.PeerRecordFromAddrInfo(peer.AddrInfo{ID: id.ID(), Addrs: outward[:min(len(outward), maxRecordAddrs)]})
+	env, err := record.Seal(rec, id.PrivKey())
+	if err != nil {
+		return gossip.PeerRecord{}, err
+	}
+	b, err := env.Marshal()
+	if err != nil {
+		return gossip.PeerRecord{}, err
+	}
+	return gossip.PeerRecord{Peer: gossip.PeerID(rec.PeerID), Seq: rec.Seq, Bytes: b}, nil
+}

@@ -1,0 +1,164 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"hearsay/node/gossip"
+	"hearsay/node/transport"
+)
+
+// emit hands an event to the loop, waiting while it is busy. After the loop has
+// ended events vanish.
+func (n *Node) emit(ev gossip.Event) {
+	select {
+	case n.events <- ev:
+	case <-n.done:
+	}
+}
+
+// call runs f on the loop and waits for it. It reports false if the node has
+// stopped.
+func (n *Node) call(f func(now time.Time)) bool {
+	ran := make(chan struct{})
+	select {
+	case n.calls <- func(now time.Time) { f(now); close(ran) }:
+		<-ran
+		return true
+	case <-n.done:
+		return false
+	}
+}
+
+// loop drives the core until the node has left.
+func (n *Node) loop(ctx context.Context) error {
+	defer n.endLoop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	leave := ctx.Done()
+	var giveUp <-chan time.Time
+	for !n.farewell {
+		select {
+		case ev := <-n.events:
+			n.handle(ev)
+		case f := <-n.calls:
+			f(time.Now())
+		case <-timer.C:
+			n.handle(gossip.Tick{})
+		case <-leave:
+			leave = nil
+			giveUp = time.After(leaveTime)
+			n.handle(gossip.Leave{})
+		case <-giveUp:
+			log.Warnf("leaving took too long: neighbours will notice by themselves")
+			n.farewell = true
+		}
+		// A stopped or fired timer needs no draining before Reset (Go 1.23).
+		if d := n.core.Deadline(); d.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(d))
+		}
+	}
+	if err := n.links.Farewell(context.Background()); err != nil {
+		log.Infof("leaving: %v", err)
+	}
+	return nil
+}
+
+// endLoop lets nobody wait for a loop that is no more.
+func (n *Node) endLoop() {
+	n.cancel()
+	close(n.done)
+	for t, c := range n.tickets {
+		c <- published{err: ErrStopped}
+		delete(n.tickets, t)
+	}
+}
+
+func (n *Node) handle(ev gossip.Event) {
+	n.actions = n.actions[:0]
+	n.core.Handle(time.Now(), ev, &n.actions)
+	// SendDropped is an event that carrying out an action can give; the core
+	// hears of it after the actions before it.
+	var dropped []gossip.Event
+	for _, a := range n.actions {
+		if ev := n.carryOut(a); ev != nil {
+			dropped = append(dropped, ev)
+		}
+	}
+	clear(n.actions)
+	for _, ev := range dropped {
+		n.handle(ev)
+	}
+}
+
+func (n *Node) carryOut(a gossip.Action) gossip.Event {
+	switch a := a.(type) {
+	case gossip.Send:
+		if n.links.Send(a.To, a.Msg, a.Urgent) {
+			return gossip.SendDropped{To: a.To, Msg: a.Msg}
+		}
+	case gossip.Deliver:
+		if deliver := n.modules[a.Module]; deliver != nil {
+			deliver(a.Rumor)
+		}
+	case gossip.Seal:
+		n.sealer.add(a)
+	case gossip.Published:
+		n.answer(a.Ticket, published{id: a.ID, neighbours: a.Neighbours})
+	case gossip.Refused:
+		n.answer(a.Ticket, published{err: a.Err})
+	case gossip.RaiseEpoch:
+		go n.raiseEpoch(a.Above)
+	case gossip.Dial:
+		if a.Record != nil {
+			if _, info, err := transport.OpenRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
+				n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
+			}
+		}
+		n.links.Dial(a.Peer)
+	case gossip.Hangup:
+		n.links.Hangup(a.Peer, a.Reason, a.Now)
+	case gossip.Farewell:
+		n.farewell = true
+	case gossip.PeerEvent:
+		n.peerEvent(a)
+	}
+	return nil
+}
+
+func (n *Node) answer(ticket uint64, p published) {
+	if c := n.tickets[ticket]; c != nil {
+		c <- p // buffered
+		delete(n.tickets, ticket)
+		<-n.slots
+	}
+}
+
+// raiseEpoch fetches an epoch above the one that others know of this node.
+// Without a disk to put it on nothing is published; that is said, and tried again.
+func (n *Node) raiseEpoch(above uint64) {
+	for {
+		epoch := max(above+1, uint64(time.Now().UnixMilli()))
+		var err error
+		if n.journal != nil {
+			epoch, err = n.journal.RaiseEpoch(above)
+		}
+		if err == nil {
+			n.warn("epoch", "")
+			n.emit(gossip.EpochRaised{Epoch: epoch})
+			return
+		}
+		n.warn("epoch", "nothing can be announced, because the state folder cannot be written: "+err.Error())
+		log.Errorf("raising the epoch: %v", err)
+		select {
+		case <-time.After(5 * time.Second):
+		case <-n.ctx.Done():
+			return
+		}
+	}
+}

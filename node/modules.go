@@ -1,0 +1,187 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/gossip"
+)
+
+// Modules is the node as local modules see it. It satisfies apibridge.Gossip.
+type Modules struct{ n *Node }
+
+// Modules returns the side of the node that modules are attached to.
+func (n *Node) Modules() Modules { return Modules{n} }
+
+// Open registers a local module, for example a session of the module API.
+// deliver is called on the node's loop for every rumor that the module is to be
+// told, in order: it must return at once and must not call the node. data is
+// shared and must not be modified.
+func (m Modules) Open(deliver func(id [32]byte, dataType uint16, data []byte)) (session uint64, err error) {
+	return m.n.open(func(r *gossip.Rumor) { deliver(r.ID, r.DataType, r.Payload) })
+}
+
+func (n *Node) open(deliver func(*gossip.Rumor)) (session uint64, err error) {
+	n.mu.Lock()
+	n.module++
+	session = n.module
+	n.mu.Unlock()
+	if !n.call(func(time.Time) { n.modules[gossip.ModuleID(session)] = deliver }) {
+		return 0, ErrStopped
+	}
+	return session, nil
+}
+
+// Close ends a module: its subscriptions end and its open votes are withdrawn.
+// What it announced goes on. Closing twice does nothing.
+func (m Modules) Close(session uint64) { m.n.closeModule(session) }
+
+func (n *Node) closeModule(session uint64) {
+	n.call(func(time.Time) {
+		delete(n.modules, gossip.ModuleID(session))
+		n.handle(gossip.ModuleGone{Module: gossip.ModuleID(session)})
+	})
+}
+
+// Subscribe has a module told the rumors of a data type, and expects a Vote on
+// each. Repeating it changes nothing.
+func (m Modules) Subscribe(session uint64, dataType uint16) error {
+	return m.n.subscribe(session, dataType, true)
+}
+
+func (n *Node) subscribe(session uint64, dataType uint16, votes bool) error {
+	ok := n.call(func(time.Time) {
+		if n.modules[gossip.ModuleID(session)] != nil {
+			n.handle(gossip.Subscribe{Module: gossip.ModuleID(session), DataType: dataType, Votes: votes})
+		}
+	})
+	if !ok {
+		return ErrStopped
+	}
+	return nil
+}
+
+// Vote tells what a module thinks of a rumor that it was told. An unknown ID is
+// ignored.
+func (m Modules) Vote(session uint64, id [32]byte, valid bool) {
+	// Not by emit: a vote must not be overtaken by the end of its session.
+	m.n.call(func(time.Time) {
+		m.n.handle(gossip.Vote{Module: gossip.ModuleID(session), ID: id, Valid: valid})
+	})
+}
+
+// Announce spreads data in the name of a module, which is never told it itself.
+// It returns when the announcement is queued for its proof of work, and waits
+// while too many are; what comes of it afterwards is counted in Status.
+func (m Modules) Announce(ctx context.Context, session uint64, ttl uint8, dataType uint16, data []byte) error {
+	_, err := m.n.publish(ctx, session, Announcement{dataType, ttl, data})
+	return err
+}
+
+// Announce spreads data in nobody's name and waits until it is on its way.
+func (n *Node) Announce(ctx context.Context, a Announcement) (Announced, error) {
+	began := time.Now()
+	outcome, err := n.publish(ctx, 0, a)
+	if err != nil {
+		return Announced{}, err
+	}
+	select {
+	case p := <-outcome:
+		return Announced{p.id, p.neighbours, time.Since(began)}, p.err
+	case <-ctx.Done():
+		return Announced{}, fmt.Errorf("waiting for the proof of work: %w", context.Cause(ctx))
+	}
+}
+
+func (n *Node) publish(ctx context.Context, session uint64, a Announcement) (<-chan published, error) {
+	if len(a.Data) > gossip.MaxPayload {
+		return nil, fmt.Errorf("%d bytes of data: at most %d fit into an announcement", len(a.Data), gossip.MaxPayload)
+	}
+	select {
+	case n.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("too many announcements wait for their proof of work: %w", context.Cause(ctx))
+	case <-n.done:
+		return nil, ErrStopped
+	}
+	outcome := make(chan published, 1)
+	ok := n.call(func(time.Time) {
+		n.ticket++
+		n.tickets[n.ticket] = outcome
+		n.handle(gossip.Publish{
+			Ticket:   n.ticket,
+			From:     gossip.ModuleID(session),
+			Kind:     gossip.KindEvent,
+			DataType: a.DataType,
+			TTL:      a.TTL,
+			Payload:  a.Data,
+		})
+	})
+	if !ok {
+		<-n.slots
+		return nil, ErrStopped
+	}
+	return outcome, nil
+}
+
+// Listener is told rumors without having a say in them.
+type Listener struct {
+	n       *Node
+	session uint64
+	c       chan Rumor
+	dropped atomic.Uint64
+	closed  atomic.Bool
+}
+
+// listenerQueue is how many rumors wait for a listener before they are dropped.
+const listenerQueue = 1024
+
+// Listen begins to listen to data types. As for any module that subscribes, the
+// node then takes and relays them.
+func (n *Node) Listen(types []uint16) (*Listener, error) {
+	l := &Listener{n: n, c: make(chan Rumor, listenerQueue)}
+	session, err := n.open(l.deliver)
+	if err != nil {
+		return nil, err
+	}
+	l.session = session
+	for _, t := range types {
+		if err := n.subscribe(session, t, false); err != nil {
+			return nil, err // the loop has ended, and with it the listener
+		}
+	}
+	return l, nil
+}
+
+func (l *Listener) deliver(r *gossip.Rumor) {
+	select {
+	case l.c <- Rumor{
+		ID:       r.ID,
+		Origin:   peer.ID(r.Origin),
+		DataType: r.DataType,
+		Data:     r.Payload,
+		Created:  time.UnixMilli(r.Created),
+		Expires:  time.UnixMilli(r.Expires),
+		Received: time.Now(),
+	}:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// C gives the rumors. It is never closed; it falls silent after Close.
+func (l *Listener) C() <-chan Rumor { return l.c }
+
+// Dropped is how many rumors came faster than they were taken from C.
+func (l *Listener) Dropped() uint64 { return l.dropped.Load() }
+
+// Close ends listening.
+func (l *Listener) Close() {
+	if l.closed.CompareAndSwap(false, true) {
+		l.n.closeModule(l.session)
+	}
+}

@@ -1,0 +1,244 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/discovery"
+	"hearsay/node/gossip"
+	"hearsay/node/journal"
+	"hearsay/node/transport"
+)
+
+var log = logging.Logger("hearsay/node")
+
+// JournalFile is the journal's name in Config.StateDir.
+const JournalFile = "journal.db"
+
+// ErrStopped is returned by calls on a node that does not run any more.
+var ErrStopped = errors.New("the node has stopped")
+
+// Node is a running node. Make it with New, run it with Run. Its methods may
+// be called by several goroutines at once, from New on; what needs the loop
+// waits for Run.
+type Node struct {
+	cfg     Config
+	seed    uint64
+	host    host.Host
+	core    *gossip.State
+	journal *journal.Journal // nil = in memory
+	links   *transport.Transport
+	finder  *discovery.Discovery
+	sealer  *sealer
+	started time.Time
+
+	events chan gossip.Event
+	calls  chan func(now time.Time) // on the loop
+	ready  chan struct{}
+	done   chan struct{}      // closed when the loop has ended
+	ctx    context.Context    // ends with the loop
+	cancel context.CancelFunc // of ctx
+	ran    atomic.Bool
+
+	// Owned by the loop.
+	actions  gossip.Actions
+	farewell bool
+	modules  map[gossip.ModuleID]func(*gossip.Rumor)
+	tickets  map[uint64]chan<- published
+	ticket   uint64 // the last one given
+
+	mu       sync.Mutex
+	module   uint64 // the last module ID given
+	watchers map[*Watcher]struct{}
+	warnings map[string]string
+	slots    chan struct{} // announcements that may wait for their proof of work
+}
+
+// published is the outcome of an announcement.
+type published struct {
+	id         RumorID
+	neighbours int
+	err        error
+}
+
+const (
+	eventQueue = 1024
+	// maxAnnouncing is how many announcements may be under way; the next ones
+	// wait. It is less than the core takes, which needs room for presence.
+	maxAnnouncing = 192
+	// leaveTime bounds how long the loop goes on after it was told to leave,
+	// for the leave to be sealed and queued.
+	leaveTime = leaveWork + 200*time.Millisecond
+)
+
+// New puts a node together: it opens the journal, takes a new epoch and
+// listens. Nothing is sent before Run. A node that is not run must be closed.
+func New(cfg Config, opts ...Option) (*Node, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	n := &Node{
+		cfg:      cfg,
+		seed:     rand.Uint64(),
+		started:  time.Now(),
+		events:   make(chan gossip.Event, eventQueue),
+		calls:    make(chan func(time.Time)),
+		ready:    make(chan struct{}),
+		done:     make(chan struct{}),
+		modules:  make(map[gossip.ModuleID]func(*gossip.Rumor)),
+		tickets:  make(map[uint64]chan<- published),
+		watchers: make(map[*Watcher]struct{}),
+		warnings: make(map[string]string),
+		slots:    make(chan struct{}, maxAnnouncing),
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	for _, o := range opts {
+		o(n)
+	}
+	if err := n.assemble(); err != nil {
+		n.cancel()
+		n.release()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) assemble() error {
+	epoch, err := n.openJournal()
+	if err != nil {
+		return err
+	}
+	if n.host == nil {
+		if n.host, err = newHost(n.cfg.Identity, n.cfg.Listen, n.cfg.Agent); err != nil {
+			return fmt.Errorf("listening on %v: %w", n.cfg.Listen, err)
+		}
+	}
+	if n.host.ID() != n.cfg.Identity.ID() {
+		return fmt.Errorf("the host is %v, the identity %v: they must be the same", n.host.ID(), n.cfg.Identity.ID())
+	}
+	n.core, err = gossip.New(gossip.Config{
+		Self:              gossip.PeerID(n.host.ID()),
+		Network:           n.cfg.Network,
+		Epoch:             epoch,
+		Agent:             n.cfg.Agent,
+		Rand:              rand.New(rand.NewPCG(n.seed, epoch)),
+		Verifier:          verifier{n.cfg.DifficultyBits},
+		Degree:            n.cfg.Degree,
+		CacheSize:         n.cfg.CacheSize,
+		CacheBytes:        gossip.DefaultConfig().CacheBytes,
+		Lifetime:          n.cfg.Lifetime,
+		Replay:            n.cfg.Replay,
+		ValidationTimeout: n.cfg.ValidationTimeout,
+		AckTimeout:        n.cfg.AckTimeout,
+		Heartbeat:         n.cfg.Heartbeat,
+		AntiEntropy:       n.cfg.AntiEntropy,
+		ContinueMongering: n.cfg.ContinueMongering,
+		PeerExchange:      n.cfg.PeerExchange,
+	})
+	if err != nil {
+		return err
+	}
+	if n.finder, err = n.newDiscovery(); err != nil {
+		return err
+	}
+	n.sealer = &sealer{id: n.cfg.Identity, bits: n.cfg.DifficultyBits, emit: n.emit, parent: n.ctx}
+	n.links, err = transport.New(transport.Config{Host: n.host, Network: n.cfg.Network, Agent: n.cfg.Agent, Emit: n.emit})
+	return err
+}
+
+// openJournal takes this run's epoch.
+func (n *Node) openJournal() (epoch uint64, err error) {
+	if n.cfg.StateDir == "" {
+		return uint64(time.Now().UnixMilli()), nil
+	}
+	if err := os.MkdirAll(n.cfg.StateDir, 0o700); err != nil {
+		return 0, fmt.Errorf("state folder: %w", err)
+	}
+	if n.journal, err = journal.Open(filepath.Join(n.cfg.StateDir, JournalFile)); err != nil {
+		return 0, err
+	}
+	if q := n.journal.Quarantined(); q != "" {
+		n.warn("damage", "the journal was damaged and a new one begun; the old one is kept as "+q)
+	}
+	return n.journal.NextEpoch()
+}
+
+// ID is the node's peer ID.
+func (n *Node) ID() peer.ID { return n.host.ID() }
+
+// Host is the libp2p host below. Whoever uses it leaves its connections alone.
+func (n *Node) Host() host.Host { return n.host }
+
+// Ready is closed when the node runs.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Run runs the node until ctx ends, then has it leave properly, in under 3 s,
+// and closes it. It can be called once.
+func (n *Node) Run(ctx context.Context) error {
+	if !n.ran.CompareAndSwap(false, true) {
+		return errors.New("node: Run was called before, or the node was closed")
+	}
+	var wg sync.WaitGroup
+	finding, stopFinding := context.WithCancel(ctx)
+	wg.Go(func() { n.watchAddresses(finding) })
+	wg.Go(func() {
+		if err := n.finder.Run(finding); err != nil {
+			log.Errorf("discovery: %v", err)
+		}
+	})
+	wg.Go(func() { n.remember(finding) })
+	n.recall()
+	close(n.ready)
+
+	err := n.loop(ctx)
+	stopFinding()
+	wg.Wait()
+	n.savePeers()
+	n.release()
+	return err
+}
+
+// Close ends a node that was never run.
+func (n *Node) Close() error {
+	if n.ran.CompareAndSwap(false, true) {
+		n.cancel()
+		close(n.done)
+		n.release()
+	}
+	return nil
+}
+
+// release closes what New opened.
+func (n *Node) release() {
+	if n.links != nil {
+		n.links.Close()
+	}
+	if n.host != nil {
+		n.host.Close()
+	}
+	if n.journal != nil {
+		n.journal.Close()
+	}
+}
+
+// warn sets or, with no text, clears a warning that Status shows.
+func (n *Node) warn(name, text string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if text == "" {
+		delete(n.warnings, name)
+	} else {
+		n.warnings[name] = text
+	}
+}

@@ -1,0 +1,228 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+
+	"hearsay/discovery"
+	"hearsay/node/gossip"
+	"hearsay/node/journal"
+)
+
+const (
+	// addrTTL is how long an address that discovery found is kept. Peers that
+	// were lost are retried for long, so it is long.
+	addrTTL = 12 * time.Hour
+	// saveInterval is how often the known peers are written down.
+	saveInterval = time.Minute
+)
+
+// newDiscovery sets up what looks for peers.
+func (n *Node) newDiscovery() (*discovery.Discovery, error) {
+	cfg := discovery.Config{
+		Host:     n.host,
+		Network:  n.cfg.Network,
+		Found:    n.found,
+		MDNS:     n.cfg.MDNS,
+		Local:    n.cfg.MDNS,
+		Kademlia: n.cfg.Kademlia,
+	}
+	for _, text := range n.cfg.Contacts {
+		c, err := discovery.ParseContact(text)
+		if err != nil {
+			return nil, fmt.Errorf("first contact: %w", err)
+		}
+		cfg.Contacts = append(cfg.Contacts, c)
+	}
+	if n.journal != nil {
+		known, err := n.journal.Contacts()
+		if err != nil {
+			return nil, err
+		}
+		cfg.KnownContactID = func(address string) (peer.ID, bool) {
+			id, ok := known[address]
+			return id, ok
+		}
+		cfg.ContactLearnt = func(address string, id peer.ID) {
+			if err := n.journal.SaveContact(address, id); err != nil {
+				log.Warnf("remembering the first contact %s: %v", address, err)
+			}
+		}
+	}
+	return discovery.New(cfg)
+}
+
+// found takes in a candidate of discovery.
+func (n *Node) found(c discovery.Candidate) {
+	source := gossip.SourceLAN
+	switch c.Source {
+	case discovery.SourceContact:
+		source = gossip.SourceContact
+	case discovery.SourceKademlia:
+		source = gossip.SourceKademlia
+	}
+	n.candidate(c.Info, source)
+}
+
+func (n *Node) candidate(info peer.AddrInfo, source gossip.Source) {
+	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, addrTTL)
+	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source})
+}
+
+// Introduce tells the node of a peer, as a first contact that was configured
+// would; it dials it when it sees fit.
+func (n *Node) Introduce(info peer.AddrInfo) { n.candidate(info, gossip.SourceContact) }
+
+// watchAddresses keeps the record of this node's own addresses current.
+func (n *Node) watchAddresses(ctx context.Context) {
+	sub, err := n.host.EventBus().Subscribe(new(event.EvtLocalAddressesUpdated))
+	if err != nil {
+		log.Errorf("address changes cannot be watched: %v", err)
+		return
+	}
+	defer sub.Close()
+	for {
+		rec, err := ownRecord(n.cfg.Identity, n.host.Addrs())
+		if err != nil {
+			log.Errorf("signing the own addresses: %v", err)
+			return
+		}
+		n.emit(gossip.SelfRecord{Record: rec})
+		select {
+		case <-sub.Out():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// recall makes candidates of the peers known from earlier runs.
+func (n *Node) recall() {
+	if n.journal == nil {
+		return
+	}
+	known, err := n.journal.Peers()
+	if err != nil {
+		n.warn("journal", "the peers of earlier runs cannot be read: "+err.Error())
+		return
+	}
+	for _, p := range known {
+		if len(p.Addrs) == 0 {
+			continue
+		}
+		n.host.Peerstore().AddAddrs(p.ID, p.Addrs, addrTTL)
+		// The loop does not run yet, and its queue takes only so many.
+		select {
+		case n.events <- gossip.Candidate{Peer: gossip.PeerID(p.ID), Source: gossip.SourceRemembered}:
+		default:
+			return
+		}
+	}
+}
+
+// remember writes down the peers from time to time.
+func (n *Node) remember(ctx context.Context) {
+	tick := time.NewTicker(saveInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			n.savePeers()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// savePeers writes down who the neighbours are and who else is worth a dial.
+func (n *Node) savePeers() {
+	if n.journal == nil {
+		return
+	}
+	st := n.coreStatus()
+	linked := make(map[gossip.PeerID]bool)
+	for _, l := range st.Neighbours {
+		linked[l.Peer] = true
+	}
+	var save []journal.KnownPeer
+	for _, c := range st.Candidates {
+		addrs := n.host.Peerstore().Addrs(peer.ID(c.Peer))
+		if len(addrs) == 0 || c.Fails > 0 {
+			continue
+		}
+		k := journal.KnownPeer{
+			ID:     peer.ID(c.Peer),
+			Addrs:  addrs[:min(len(addrs), maxRecordAddrs)],
+			Anchor: linked[c.Peer],
+			Source: c.Source.String(),
+		}
+		switch {
+		case linked[c.Peer]:
+			k.LastSeen = time.Now()
+		case !c.Lost.IsZero():
+			k.LastSeen = c.Lost
+		}
+		save = append(save, k)
+	}
+	if err := n.journal.SavePeers(save); err != nil {
+		n.warn("journal", "peers cannot be remembered: "+err.Error())
+		log.Warnf("remembering peers: %v", err)
+	} else {
+		n.warn("journal", "")
+	}
+}
+
+// Watcher is told what happens to peers.
+type Watcher struct {
+	n *Node
+	c chan PeerEvent
+}
+
+// watcherQueue is how many changes wait for a watcher before they are dropped.
+const watcherQueue = 256
+
+// Watch begins to tell changes of peers.
+func (n *Node) Watch() *Watcher {
+	w := &Watcher{n, make(chan PeerEvent, watcherQueue)}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.watchers[w] = struct{}{}
+	return w
+}
+
+// C gives the changes. It is never closed; it falls silent after Close.
+func (w *Watcher) C() <-chan PeerEvent { return w.c }
+
+// Close ends watching.
+func (w *Watcher) Close() {
+	w.n.mu.Lock()
+	defer w.n.mu.Unlock()
+	delete(w.n.watchers, w)
+}
+
+// peerEvent tells the watchers. peerstore.TempAddrTTL would forget where a
+// neighbour was soon after it is lost, so its addresses are kept for redialling.
+func (n *Node) peerEvent(a gossip.PeerEvent) {
+	ev := PeerEvent{Time: time.Now(), Peer: peer.ID(a.Peer), What: a.What.String()}
+	if a.What == gossip.PeerLinked || a.What == gossip.PeerUnlinked {
+		for _, c := range n.host.Network().ConnsToPeer(ev.Peer) {
+			ev.Addr = c.RemoteMultiaddr().String()
+			break
+		}
+		n.host.Peerstore().UpdateAddrs(ev.Peer, peerstore.RecentlyConnectedAddrTTL, addrTTL)
+		n.host.Peerstore().UpdateAddrs(ev.Peer, peerstore.TempAddrTTL, addrTTL)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for w := range n.watchers {
+		select {
+		case w.c <- ev:
+		default: // a watcher that sleeps misses changes; Peers has the truth
+		}
+	}
+}

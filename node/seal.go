@@ -1,0 +1,112 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/gossip"
+	"hearsay/node/identity"
+	"hearsay/pow"
+)
+
+// leaveWork is how long the proof of work for a leave may take. A leave without
+// one is still told to the neighbours, so shutting down does not wait longer.
+const leaveWork = 600 * time.Millisecond
+
+// sealer gives own rumors their proof of work and signature, one after the
+// other on all cores, so that they leave in the order in which they were
+// numbered.
+type sealer struct {
+	id     *identity.Identity
+	bits   int
+	emit   func(gossip.Event)
+	parent context.Context
+
+	mu      sync.Mutex
+	queue   []gossip.Seal
+	running bool
+	cancel  context.CancelFunc // of the one being worked on
+}
+
+// add queues a seal; an urgent one makes all others fail.
+func (s *sealer) add(a gossip.Seal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.Urgent {
+		if s.cancel != nil {
+			s.cancel()
+		}
+		for _, q := range s.queue {
+			go s.emit(gossip.SealFailed{ID: q.Rumor.ID})
+		}
+		s.queue = nil
+	}
+	s.queue = append(s.queue, a)
+	if !s.running {
+		s.running = true
+		go s.work()
+	}
+}
+
+// work seals until the queue is empty.
+func (s *sealer) work() {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 {
+			s.running, s.cancel = false, nil
+			s.mu.Unlock()
+			return
+		}
+		a := s.queue[0]
+		s.queue = s.queue[1:]
+		ctx, cancel := context.WithCancel(s.parent)
+		if a.Urgent {
+			ctx, cancel = context.WithTimeout(s.parent, leaveWork)
+		}
+		s.cancel = cancel
+		s.mu.Unlock()
+
+		r, err := s.seal(ctx, a.Rumor)
+		cancel()
+		if err != nil {
+			if errors.Is(err, context.Canceled) {
+				log.Debugf("sealing was given up: %v", err) // the node leaves
+			} else {
+				log.Warnf("sealing an announcement: %v", err)
+			}
+			s.emit(gossip.SealFailed{ID: a.Rumor.ID})
+			continue
+		}
+		s.emit(gossip.Sealed{Rumor: r})
+	}
+}
+
+func (s *sealer) seal(ctx context.Context, r *gossip.Rumor) (*gossip.Rumor, error) {
+	nonce, err := pow.Solve(ctx, r.ID, s.bits)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := s.id.Sign(r.ID)
+	if err != nil {
+		return nil, fmt.Errorf("signing: %w", err)
+	}
+	sealed := *r
+	sealed.Nonce, sealed.Signature, sealed.PublicKey = nonce, sig, s.id.Public()
+	return &sealed, nil
+}
+
+// verifier checks what sealers of other nodes made.
+type verifier struct{ bits int }
+
+func (v verifier) Work(id gossip.RumorID, nonce uint64) bool {
+	return pow.Verify(id, nonce, v.bits)
+}
+
+func (v verifier) Signature(r *gossip.Rumor) bool {
+	return identity.Verify(peer.ID(r.Origin), r.PublicKey, r.ID, r.Signature) == nil
+}
