@@ -1,0 +1,92 @@
+package discovery
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestWatcherTellsChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		type observation struct {
+			surroundings
+			err error
+		}
+		var next atomic.Pointer[observation]
+		see := func(key string, err error) { next.Store(&observation{surroundings{key: key}, err}) }
+		see("a", nil)
+		w := newWatcher(func() (surroundings, error) { o := next.Load(); return o.surroundings, o.err })
+		w.look()
+		go w.run(ctx, time.Second)
+		wait := func() { time.Sleep(time.Second); synctest.Wait() }
+
+		got, changed := w.current()
+		wait()
+		if got.key != "a" || isClosed(changed) {
+			t.Errorf("got %q, changed %v; nothing happened", got.key, isClosed(changed))
+		}
+		see("b", errors.New("too many open files"))
+		wait()
+		if isClosed(changed) {
+			t.Error("a failed observation was taken for a change")
+		}
+		see("b", nil)
+		wait()
+		if got, _ := w.current(); got.key != "b" || !isClosed(changed) {
+			t.Errorf("got %q, changed %v, want the change to b", got.key, isClosed(changed))
+		}
+		if _, changed := w.current(); isClosed(changed) {
+			t.Error("the next change is announced before it has come")
+		}
+		cancel()
+	})
+}
+
+func TestObserveThisMachine(t *testing.T) {
+	s, err := observe(addrs("/ip4/127.0.0.1/tcp/7", "/ip4/0.0.0.0/tcp/8"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := make(map[string]bool)
+	for _, a := range s.listen {
+		listen[a.String()] = true
+	}
+	if !listen["/ip4/127.0.0.1/tcp/7"] || !listen["/ip4/127.0.0.1/tcp/8"] || listen["/ip4/0.0.0.0/tcp/8"] {
+		t.Errorf("listen addresses are not resolved: %v", s.listen)
+	}
+	again, err := observe(addrs("/ip4/0.0.0.0/tcp/8", "/ip4/127.0.0.1/tcp/7"))
+	if err != nil || again.key != s.key {
+		t.Errorf("the same surroundings have another key: %q and %q (%v)", s.key, again.key, err)
+	}
+	other, err := observe(addrs("/ip4/127.0.0.1/tcp/9"))
+	if err != nil || other.key == s.key {
+		t.Errorf("another listen address has the same key %q (%v)", other.key, err)
+	}
+	for _, l := range s.links {
+		if l.Name == "lo" {
+			t.Error("loopback is taken for a link to others")
+		}
+	}
+}
+
+func BenchmarkObserve(b *testing.B) {
+	listening := addrs("/ip4/0.0.0.0/tcp/8", "/ip6/::/tcp/8")
+	for b.Loop() {
+		if _, err := observe(listening); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
