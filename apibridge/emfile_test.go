@@ -1,0 +1,103 @@
+//go:build unix
+
+package apibridge_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"hearsay/apibridge"
+	"hearsay/apibridge/bridgetest"
+	"hearsay/apibridge/client"
+)
+
+// With no file descriptors left the server lives on, and serves again as soon
+// as there are some. The limit is a real one, in a process of its own.
+func TestServer_NoFileDescriptorsLeft(t *testing.T) {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestServerWithFewFileDescriptors$")
+	cmd.Env = append(os.Environ(), "HEARSAY_TEST_FEW_FILES=1")
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer stdin.Close() // ends it
+	lines := bufio.NewScanner(stdout)
+	line := func(prefix string) string {
+		t.Helper()
+		for lines.Scan() {
+			if rest, ok := strings.CutPrefix(lines.Text(), prefix); ok {
+				return rest
+			}
+		}
+		t.Fatalf("the server ended without saying %q", prefix)
+		return ""
+	}
+	address := line("address ")
+
+	var conns []net.Conn
+	for range 200 {
+		c, err := net.Dial("tcp", address) // the kernel takes it, accepted or not
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	line("no files left")
+	for _, c := range conns {
+		c.Close()
+	}
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	c, err := client.Dial(ctx, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.Announce(ctx, 0, 1, []byte("served again")); err != nil {
+		t.Fatal(err)
+	}
+	if heard := line("heard "); heard != "served again" {
+		t.Errorf("heard %q", heard)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("served again after %v", took)
+	}
+}
+
+// TestServerWithFewFileDescriptors is the process that the test above starts.
+func TestServerWithFewFileDescriptors(t *testing.T) {
+	if os.Getenv("HEARSAY_TEST_FEW_FILES") == "" {
+		t.Skip("only a part of another test")
+	}
+	opts := unpaced()
+	opts.MaxConns = 1000
+	p := serve(t, opts)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Println("address", p.addr)
+	p.awaitStats("no files", func(s apibridge.Stats) bool { return s.AcceptErrors > 0 && s.Connections > 20 })
+	fmt.Println("no files left")
+	fmt.Printf("heard %s\n", p.await(bridgetest.Announced, 1)[0].Data)
+	io.Copy(io.Discard, os.Stdin)
+}

@@ -1,0 +1,244 @@
+package apibridge
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"hearsay/apibridge/apimsg"
+)
+
+// paceBacklog × Pace is the longest that a NOTIFICATION stays in the queue if
+// the module reads: with n of them waiting, the time between two is at most
+// that divided by n.
+const paceBacklog = 8
+
+// session is a module's connection to the Gossip API.
+type session struct {
+	*conn
+	server *GossipServer
+	id     uint64 // the node's name for it
+	limit  *rate.Limiter
+
+	// Only the reading goroutine uses these.
+	notified   bool // a NOTIFY came
+	complained bool // about an ANNOUNCE that the node refused
+
+	// Only the writing goroutine uses these.
+	note  apimsg.Notification
+	frame []byte
+
+	wake chan struct{} // has room for one: the queue or the pace has changed
+
+	mu      sync.Mutex
+	gone    bool // takes no more rumors
+	queue   queue
+	pending *pending
+	echoes  *echoGuard
+	last    uint16 // ID of the latest NOTIFICATION
+	waiting bool   // its VALIDATION has not come
+}
+
+func newSession(g *GossipServer, c *conn) *session {
+	return &session{
+		conn:    c,
+		server:  g,
+		limit:   rate.NewLimiter(c.opts.Rate, c.opts.Burst),
+		wake:    make(chan struct{}, 1),
+		pending: newPending(c.opts.MaxPending),
+		echoes:  newEchoGuard(c.opts.EchoWindow),
+	}
+}
+
+// announce hands an ANNOUNCE to the node. An error ends the connection.
+func (s *session) announce(m *apimsg.Announce) error {
+	count := &s.server.common.count
+	if s.opts.StrictAnnounce && !s.notified {
+		return errStrict
+	}
+	count.announces.Add(1)
+	s.limit.Wait(s.ctx) // cut short when the connection ends: this message is here, and counts
+	if !s.mayEcho(m) {
+		count.echoes.Add(1)
+		return nil
+	}
+	// The server's context, not the connection's, for the same reason.
+	ctx := s.server.common.ctx
+	if err := s.server.node.Announce(ctx, s.id, m.TTL, m.DataType, bytes.Clone(m.Data)); err != nil {
+		count.announceErrors.Add(1)
+		if !s.complained { // once a connection: a log must not be flooded either
+			s.complained = true
+			log.Warnf("module %v: ANNOUNCE of %d bytes of type %d: %v", s.nc.RemoteAddr(), len(m.Data), m.DataType, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) mayEcho(m *apimsg.Announce) bool {
+	if !s.notified { // it was told nothing
+		return true
+	}
+	c := s.echoes.content(m.DataType, m.Data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.echoes.pass(time.Now(), c)
+}
+
+// subscribe hands a NOTIFY to the node. An error ends the connection.
+func (s *session) subscribe(m *apimsg.Notify) error {
+	s.notified = true
+	s.server.common.count.notifies.Add(1)
+	s.limit.Wait(s.ctx)
+	if err := s.server.node.Subscribe(s.id, m.DataType); err != nil {
+		// Silence would leave the module waiting for what never comes.
+		return fmt.Errorf("NOTIFY of type %d: %w", m.DataType, err)
+	}
+	return nil
+}
+
+// validate hands a VALIDATION of an open NOTIFICATION to the node and ignores
+// any other. That costs less than a limit on them would.
+func (s *session) validate(m *apimsg.Validation) {
+	rumor, open := s.answer(m.ID)
+	if !open {
+		s.server.common.count.strays.Add(1)
+		return
+	}
+	s.server.common.count.validations.Add(1)
+	s.server.node.Vote(s.id, rumor, m.Valid)
+}
+
+// answer closes the ID of a NOTIFICATION and lets the next one go out.
+func (s *session) answer(id uint16) (rumor [32]byte, open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rumor, open = s.pending.answer(id)
+	if open && id == s.last {
+		s.waiting = false
+		s.wakeUp()
+	}
+	return rumor, open
+}
+
+// deliver queues a rumor. The node calls it and must not be held up.
+func (s *session) deliver(id [32]byte, dataType uint16, data []byte) {
+	if len(data) > apimsg.MaxData {
+		s.server.common.count.oversize.Add(1)
+		return
+	}
+	if !s.enqueue(rumor{id, dataType, data}) {
+		s.discard()
+		s.stop(errOverflowed)
+	}
+}
+
+// enqueue returns false if the queue is full.
+func (s *session) enqueue(r rumor) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q := &s.queue
+	switch {
+	case s.gone:
+		return true
+	case q.len >= s.opts.MaxQueue, q.len > 0 && q.bytes+len(r.data) > s.opts.MaxQueueBytes:
+		return false
+	}
+	q.push(r)
+	s.wakeUp()
+	return true
+}
+
+// discard empties the queue for good.
+func (s *session) discard() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.server.common.count.dropped.Add(uint64(s.queue.len))
+	s.gone, s.queue = true, queue{}
+}
+
+func (s *session) wakeUp() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// tellAll writes NOTIFICATIONs, at the pace that the module can take, until
+// the connection ends.
+func (s *session) tellAll() {
+	pause := time.NewTimer(time.Hour)
+	defer pause.Stop()
+	var sent time.Time // when the last one had been written
+	for {
+		r, wait, ok := s.pick(sent)
+		if ok {
+			if err := s.tell(r); err != nil {
+				s.discard() // the reading side ends when all is read
+				return
+			}
+			sent = time.Now()
+			continue
+		}
+		var due <-chan time.Time
+		if wait > 0 {
+			pause.Reset(wait)
+			due = pause.C
+		}
+		select {
+		case <-s.wake:
+		case <-due:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// pick takes the next rumor off the queue if its time has come. Otherwise it
+// says how long that is to wait for, 0 when there is none.
+func (s *session) pick(sent time.Time) (r rumor, wait time.Duration, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queue.len == 0 {
+		return rumor{}, 0, false
+	}
+	if s.waiting {
+		pace := s.opts.Pace * paceBacklog / time.Duration(paceBacklog+s.queue.peak-1)
+		if wait = time.Until(sent.Add(pace)); wait > 0 {
+			return rumor{}, wait, false
+		}
+	}
+	return s.queue.pop(), 0, true
+}
+
+// tell writes one NOTIFICATION.
+func (s *session) tell(r rumor) error {
+	count := &s.server.common.count
+	s.note = apimsg.Notification{ID: s.ask(r), DataType: r.dataType, Data: r.data}
+	frame, err := apimsg.Append(s.frame[:0], &s.note)
+	s.note.Data = nil
+	s.frame = frame
+	if err == nil {
+		err = s.write(frame)
+	}
+	if err == nil {
+		count.notifications.Add(1)
+	}
+	return err
+}
+
+// ask opens an ID for a rumor that is about to be told.
+func (s *session) ask(r rumor) (id uint16) {
+	c := s.echoes.content(r.dataType, r.data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id, evicted := s.pending.issue(r.id)
+	if evicted {
+		s.server.common.count.evicted.Add(1)
+	}
+	s.echoes.told(time.Now(), c)
+	s.last, s.waiting = id, true
+	return id
+}
