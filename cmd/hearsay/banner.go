@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"hearsay/node"
+	"hearsay/node/control"
+)
+
+// maxAddrs is how many of a node's addresses are shown at its start; hearsay id
+// shows all.
+const maxAddrs = 6
+
+// banner is what a node tells its user when it is ready. It is the first line
+// of hearsay run --json.
+type banner struct {
+	Version  int       `json:"version"`
+	Event    string    `json:"event"` // "ready"
+	Time     time.Time `json:"time"`
+	ID       string    `json:"id"`
+	Network  string    `json:"network"`
+	Addrs    []string  `json:"addrs"`
+	API      string    `json:"api,omitempty"`     // host:port, left out if it is off
+	Control  string    `json:"control,omitempty"` // host:port, left out if it is off
+	StateDir string    `json:"state_dir"`
+	NewKey   bool      `json:"new_key,omitempty"` // the hostkey was made at this start
+	Notes    []string  `json:"notes,omitempty"`   // what is not as usual
+
+	flags string // by which commands in another terminal reach this node
+}
+
+func (b *banner) write(w io.Writer, s style) {
+	fmt.Fprintf(w, "This node is %s\n", s.bold(b.ID))
+	fmt.Fprintf(w, "  network  %s\n", b.Network)
+	for i, addr := range b.Addrs {
+		label := "address"
+		if i > 0 {
+			label = ""
+		}
+		if i == maxAddrs {
+			fmt.Fprintf(w, "  %-7s  and %d more: hearsay%s id\n", label, len(b.Addrs)-i, b.flags)
+			break
+		}
+		fmt.Fprintf(w, "  %-7s  %s\n", label, addr)
+	}
+	api := b.API
+	if api == "" {
+		api = "off"
+	}
+	fmt.Fprintf(w, "  API      %s\n", api)
+	fmt.Fprintf(w, "  state    %s\n", oneLine(b.StateDir))
+	for _, note := range b.Notes {
+		fmt.Fprintf(w, "%s\n", oneLine(note))
+	}
+	if b.Control != "" {
+		fmt.Fprintf(w, "In another terminal, try\n")
+		fmt.Fprintf(w, "  hearsay%s listen 1000\n", b.flags)
+		fmt.Fprintf(w, "  hearsay%s announce 1000 hello\n", b.flags)
+	}
+	fmt.Fprintln(w, s.faint("Ctrl-C ends it."))
+}
+
+// showEvents prints a line for each neighbour that comes and goes, until events
+// is closed or done.
+func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) {
+	s := a.style()
+	linked := map[string]bool{}
+	for {
+		select {
+		case <-done:
+			return
+		case e, ok := <-events:
+			if !ok {
+				return
+			}
+			a.showEvent(e, linked, s)
+		}
+	}
+}
+
+func (a *app) showEvent(e node.PeerEvent, linked map[string]bool, s style) {
+	id, sign, where := e.Peer.String(), "", ""
+	switch e.What {
+	case "linked":
+		linked[id] = true
+		sign, where = s.bold("+"), " at "+oneLine(e.Addr)
+	case "unlinked":
+		delete(linked, id)
+		sign = s.bold("-")
+	default:
+		return
+	}
+	event := control.PeerEvent{Version: control.Version, Time: e.Time, Peer: id, What: e.What, Addr: e.Addr}
+	a.print(event, func(w io.Writer) {
+		fmt.Fprintf(w, "%s %s %s%s %s\n", e.Time.Local().Format(time.TimeOnly), sign, id, where, s.faint("("+count(len(linked), "neighbour")+")"))
+	})
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node"
+)
+
+func TestBanner(t *testing.T) {
+	b := &banner{ID: "12D3KooWx", Network: "hearsay", Addrs: []string{"/ip4/192.0.2.1/tcp/6001/p2p/12D3KooWx", "/ip6/2001:db8::1/tcp/6001/p2p/12D3KooWx"},
+		API: "127.0.0.1:40001", Control: "127.0.0.1:40002", StateDir: "/home/a/.local/state/hearsay-2",
+		Notes: []string{"Port 7001 is taken, so the API is at another."}, flags: " --state-dir /home/a/.local/state/hearsay-2"}
+	var out bytes.Buffer
+	b.write(&out, false)
+	want := `This node is 12D3KooWx
+  network  hearsay
+  address  /ip4/192.0.2.1/tcp/6001/p2p/12D3KooWx
+           /ip6/2001:db8::1/tcp/6001/p2p/12D3KooWx
+  API      127.0.0.1:40001
+  state    /home/a/.local/state/hearsay-2
+Port 7001 is taken, so the API is at another.
+In another terminal, try
+  hearsay --state-dir /home/a/.local/state/hearsay-2 listen 1000
+  hearsay --state-dir /home/a/.local/state/hearsay-2 announce 1000 hello
+Ctrl-C ends it.
+`
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", &out, want)
+	}
+
+	b.Addrs = nil
+	for i := range 10 {
+		b.Addrs = append(b.Addrs, fmt.Sprintf("/ip4/192.0.2.%d/tcp/6001", i))
+	}
+	b.API, b.Control, b.flags = "", "", ""
+	out.Reset()
+	b.write(&out, true)
+	for _, want := range []string{"\x1b[1m12D3KooWx\x1b[0m", "and 4 more: hearsay id\n", "API      off\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is not in\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "try") {
+		t.Errorf("without control API other commands are no use:\n%s", &out)
+	}
+}
+
+func TestShowEvents(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stdout: &out}
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)
+	events := make(chan node.PeerEvent, 10)
+	for _, e := range []node.PeerEvent{
+		{Peer: "\x00\x01a", What: "joined"},
+		{Peer: "\x00\x01a", What: "linked", Addr: "/ip4/192.0.2.1/tcp/1"},
+		{Peer: "\x00\x01b", What: "linked", Addr: "\x1b[31m"},
+		{Peer: "\x00\x01a", What: "unlinked"},
+		{Peer: "\x00\x01a", What: "left"},
+	} {
+		e.Time = at
+		events <- e
+	}
+	close(events)
+	a.showEvents(events, nil)
+	one, two := peer.ID("\x00\x01a").String(), peer.ID("\x00\x01b").String()
+	want := "03:04:05 + " + one + " at /ip4/192.0.2.1/tcp/1 (1 neighbour)\n" +
+		"03:04:05 + " + two + ` at \x1b[31m (2 neighbours)` + "\n" +
+		"03:04:05 - " + one + " (1 neighbour)\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", &out, want)
+	}
+
+	done := make(chan struct{})
+	close(done)
+	a.showEvents(make(chan node.PeerEvent), done) // returns
+}

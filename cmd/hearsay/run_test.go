@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+
+	"hearsay/node/config"
+	"hearsay/node/control"
+)
+
+func TestNotify(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	if err := notify("READY=1"); err != nil {
+		t.Errorf("without systemd: %v", err)
+	}
+	for _, name := range []string{filepath.Join(t.TempDir(), "notify"), "@hearsay-test-" + filepath.Base(t.TempDir())} {
+		socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer socket.Close()
+		t.Setenv("NOTIFY_SOCKET", name)
+		if err := notify("READY=1"); err != nil {
+			t.Fatal(err)
+		}
+		text := make([]byte, 100)
+		n, err := socket.Read(text)
+		if err != nil || string(text[:n]) != "READY=1" {
+			t.Errorf("%s: got %q, %v", name, text[:n], err)
+		}
+	}
+	t.Setenv("NOTIFY_SOCKET", filepath.Join(t.TempDir(), "gone"))
+	if err := notify("READY=1"); err == nil {
+		t.Error("told a socket that is not there")
+	}
+}
+
+// The program tells systemd when it can be used and when it ends, which it does
+// in time.
+func TestSystemd(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "hearsay.ini")
+	if err := os.WriteFile(config, []byte("[hearsay]\nnetwork = systemd-test\nmdns = false\nstate_dir = state\n"+
+		"[gossip]\np2p_address = 127.0.0.1:0\napi_address = 127.0.0.1:0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	socket.SetReadDeadline(time.Now().Add(patience))
+	hears := func(want string) {
+		t.Helper()
+		text := make([]byte, 100)
+		if n, err := socket.Read(text); err != nil || string(text[:n]) != want {
+			t.Fatalf("got %q, %v; want %s", text[:n], err, want)
+		}
+	}
+	cmd := exec.Command("hearsay", "run", "-c", config)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "GORACE=atexit_sleep_ms=0")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	hears("READY=1")
+	c, err := control.Open(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Status(t.Context()); err != nil {
+		t.Errorf("ready, and does not answer: %v", err)
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	hears("STOPPING=1")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+func TestAPIPort(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := uint16(taken.Addr().(*net.TCPAddr).Port)
+	cfg := config.Default()
+
+	cfg.API = config.Endpoint{Host: "127.0.0.1", Port: port, Default: true}
+	l, moved, err := listenAPI(cfg)
+	if err != nil || !moved {
+		t.Fatalf("default port taken: moved %v, %v", moved, err)
+	}
+	l.Close()
+
+	cfg.API.Default = false
+	if l, _, err := listenAPI(cfg); err == nil {
+		l.Close()
+		t.Error("a port that was asked for and is taken was replaced")
+	}
+
+	cfg.API = config.Endpoint{Off: true}
+	if l, moved, err := listenAPI(cfg); l != nil || moved || err != nil {
+		t.Errorf("off: %v, %v, %v", l, moved, err)
+	}
+}
+
+func TestP2PPort(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	addr := ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", taken.Addr().(*net.TCPAddr).Port))
+	cfg := config.Default()
+
+	cfg.Listen, cfg.ListenDefault = []ma.Multiaddr{addr}, false
+	if got, _, err := p2pAddrs(cfg); err == nil {
+		t.Errorf("a port that was asked for and is taken: %v", got)
+	}
+
+	cfg.ListenDefault = true
+	got, moved, err := p2pAddrs(cfg)
+	if err != nil || !moved || len(got) == 0 || got[0].Equal(addr) {
+		t.Errorf("default port taken: %v, moved %v, %v", got, moved, err)
+	}
+
+	taken.Close()
+	got, moved, err = p2pAddrs(cfg)
+	if err != nil || moved || len(got) != 1 || !got[0].Equal(addr) {
+		t.Errorf("free: %v, moved %v, %v", got, moved, err)
+	}
+}
+
+func TestFolders(t *testing.T) {
+	cfg := &config.Config{StateDir: "/x/hearsay"}
+	if got := folders(cfg); len(got) != 1 || got[0] != "/x/hearsay" {
+		t.Errorf("a folder that was asked for: %v", got)
+	}
+	cfg.StateDirDefault = true
+	got := folders(cfg)
+	if len(got) != 64 || got[0] != "/x/hearsay" || got[1] != "/x/hearsay-2" || got[63] != "/x/hearsay-64" {
+		t.Errorf("default folders: %v", got)
+	}
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+
+	"hearsay/apibridge"
+	"hearsay/node"
+	"hearsay/node/config"
+	"hearsay/node/control"
+	"hearsay/node/identity"
+	"hearsay/node/journal"
+)
+
+var log = logging.Logger("hearsay/run")
+
+// How long the parts of a node have to end; what takes longer is left behind.
+const (
+	// drainTimeout is for taking over what modules have already sent.
+	drainTimeout = 300 * time.Millisecond
+	// leaveTimeout is for the rest: the node takes up to 2 s to say good-bye to
+	// its neighbours.
+	leaveTimeout = 2500 * time.Millisecond
+)
+
+// assembly is a node and what stands around it.
+type assembly struct {
+	cfg     *config.Config
+	dir     string // state folder, locked
+	unlock  func() error
+	node    *node.Node
+	api     net.Listener // nil if the API is off
+	bridge  *apibridge.GossipServer
+	control *control.Server // nil if it is off; from the time when the node is ready
+
+	newKey                       bool // the hostkey was made now
+	dirMoved, p2pMoved, apiMoved bool // a default is taken and was replaced
+}
+
+// assemble puts a node together and opens its ports. Nothing runs yet; close
+// takes it apart again.
+func assemble(cfg *config.Config) (*assembly, error) {
+	as := &assembly{cfg: cfg}
+	if err := as.open(); err != nil {
+		as.close()
+		return nil, err
+	}
+	return as, nil
+}
+
+func (as *assembly) open() error {
+	cfg := as.cfg
+	if err := as.claim(); err != nil {
+		return err
+	}
+	id, err := as.identity()
+	if err != nil {
+		return err
+	}
+	defer takeTurns()()
+	listen, moved, err := p2pAddrs(cfg)
+	if err != nil {
+		return err
+	}
+	as.p2pMoved = moved
+	if as.api, as.apiMoved, err = listenAPI(cfg); err != nil {
+		return err
+	}
+	contacts := make([]string, 0, len(cfg.Bootstrap))
+	for _, b := range cfg.Bootstrap {
+		contacts = append(contacts, b.String())
+	}
+	as.node, err = node.New(node.Config{
+		Identity:          id,
+		Network:           cfg.Network,
+		StateDir:          as.dir,
+		Listen:            listen,
+		Contacts:          contacts,
+		MDNS:              cfg.MDNS,
+		Kademlia:          cfg.Kademlia,
+		PeerExchange:      cfg.PeerExchange,
+		Degree:            cfg.Degree,
+		CacheSize:         cfg.CacheSize,
+		DifficultyBits:    cfg.DifficultyBits,
+		Heartbeat:         cfg.Heartbeat,
+		AntiEntropy:       cfg.AntiEntropy,
+		ValidationTimeout: cfg.ValidationTimeout,
+		Lifetime:          cfg.Lifetime,
+		Replay:            cfg.Replay,
+		AckTimeout:        cfg.AckTimeout,
+		ContinueMongering: cfg.ContinueMongering,
+		Agent:             agent(),
+	})
+	if err != nil {
+		return err
+	}
+	options := apibridge.DefaultOptions()
+	options.MaxConns = cfg.MaxAPIConnections
+	options.Pace = cfg.NotificationPace
+	options.StrictAnnounce = cfg.StrictAnnounce
+	as.bridge = apibridge.NewGossip(as.node.Modules(), options)
+	return nil
+}
+
+// claim locks a state folder for this process: the one that the user named, or
+// the first default one that no other node has.
+func (as *assembly) claim() (err error) {
+	for i, dir := range folders(as.cfg) {
+		if as.unlock, err = journal.Lock(dir); err == nil {
+			as.dir, as.dirMoved = dir, i > 0
+			as.cfg.StateDir = dir // where the hostkey is, too
+			return nil
+		}
+		if !errors.Is(err, journal.ErrInUse) {
+			return &failure{exitFailed, fmt.Errorf("state: %w", err), "name another folder: --state-dir DIR"}
+		}
+	}
+	return &failure{exitFailed, fmt.Errorf("state: %w", err), "each node needs a state folder of its own: --state-dir DIR"}
+}
+
+// identity loads the hostkey. One that the user named must be there: a slip of
+// the pen must not make a new node of this one.
+func (as *assembly) identity() (id *identity.Identity, err error) {
+	if as.cfg.HostKey != "" {
+		return identity.Load(as.cfg.HostKey)
+	}
+	id, as.newKey, err = identity.LoadOrCreate(hostKey(as.cfg))
+	return id, err
+}
+
+// close gives back what assemble took.
+func (as *assembly) close() {
+	if as.node != nil {
+		as.node.Close() // which does nothing to one that has run
+	}
+	if as.api != nil {
+		as.api.Close()
+	}
+	if as.unlock != nil {
+		as.unlock()
+	}
+}
+
+// run has everything run until ctx ends or a part fails. It calls ready, once,
+// when the node can be reached in all its ways, and returns when all has ended:
+// first the modules' connections, so that what they have announced still
+// counts, then the node, which says good-bye, with the control API.
+func (as *assembly) run(ctx context.Context, ready func()) (err error) {
+	defer as.close()
+	inner, leave := context.WithCancel(context.WithoutCancel(ctx))
+	defer leave()
+	ended := make(chan error, 3)
+	running := 0
+	begin := func(part func() error) {
+		running++
+		go func() { ended <- part() }()
+	}
+
+	begin(func() error { return as.node.Run(inner) })
+	select {
+	case <-as.node.Ready():
+		if !as.cfg.Control.Off {
+			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL}, controlled{as.node})
+			if err == nil {
+				begin(func() error { return as.control.Serve(inner) })
+			}
+		}
+		if as.api != nil {
+			begin(func() error { return as.bridge.Serve(as.api) })
+		}
+		if err != nil {
+			break
+		}
+		ready()
+		select {
+		case <-ctx.Done():
+		case err = <-ended:
+			running--
+		}
+	case err = <-ended:
+		running--
+	case <-ctx.Done():
+	}
+
+	drain, cancel := context.WithTimeout(inner, drainTimeout)
+	as.bridge.Close(drain) // cutting off a module that goes on sending is no failure
+	cancel()
+	leave()
+	late := time.NewTimer(leaveTimeout)
+	defer late.Stop()
+	for ; running > 0; running-- {
+		select {
+		case e := <-ended:
+			err = errors.Join(err, e)
+		case <-late.C:
+			log.Warnf("not everything has ended within %v; left behind", leaveTimeout)
+			return err
+		}
+	}
+	return err
+}
+
+// controlled is a node as the control API sees it.
+type controlled struct{ *node.Node }
+
+func (c controlled) Announce(ctx context.Context, a node.Announcement) (node.Announced, error) {
+	told, err := c.Node.Announce(ctx, a)
+	return told, stopping(err)
+}
+
+func (c controlled) Listen(types []uint16) (control.Listener, error) {
+	l, err := c.Node.Listen(types)
+	if err != nil {
+		return nil, stopping(err)
+	}
+	return l, nil
+}
+
+func (c controlled) Watch() control.Watcher { return c.Node.Watch() }
+
+// stopping words what a request meets that comes just before the end.
+func stopping(err error) error {
+	if errors.Is(err, node.ErrStopped) {
+		return &control.Error{Status: http.StatusServiceUnavailable, What: err.Error(), Hint: "start it again: hearsay run"}
+	}
+	return err
+}

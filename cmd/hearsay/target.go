@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hearsay/node/config"
+	"hearsay/node/control"
+)
+
+// Which node a command means: the one of --state-dir, else the one that -c FILE
+// configures, else the first that runs with a default state folder.
+
+const (
+	// maxNodes is how many nodes of one user find a default state folder.
+	maxNodes = 64
+	// askTimeout is how long a command waits for an answer unless --timeout says
+	// otherwise; a healthy node answers within milliseconds.
+	askTimeout = 10 * time.Second
+	// probeTimeout is how long to wait for each of several nodes to say which it is.
+	probeTimeout = 2 * time.Second
+)
+
+// load reads the configuration that the global flags name.
+func (a *app) load() (*config.Config, error) {
+	cfg, _, err := a.configuration()
+	return cfg, err
+}
+
+// configuration is load, with what the user should know about the file.
+func (a *app) configuration() (cfg *config.Config, warnings []config.Warning, err error) {
+	cfg = config.Default()
+	if a.config != "" {
+		if cfg, warnings, err = config.Load(a.config); err != nil {
+			return nil, nil, &failure{exitFailed, firstOf(err), "see all that is wrong: hearsay config check -c " + shellQuote(a.config)}
+		}
+	}
+	if a.stateDir != "" {
+		if cfg.StateDir, err = filepath.Abs(a.stateDir); err != nil {
+			return nil, nil, err
+		}
+		cfg.StateDirDefault = false
+	}
+	if cfg.StateDir == "" {
+		return nil, nil, fail("name one: --state-dir DIR", "there is no home folder for the node's state")
+	}
+	return cfg, warnings, nil
+}
+
+// folders lists the state folders that a node with this configuration may use,
+// best first.
+func folders(cfg *config.Config) []string {
+	all := []string{cfg.StateDir}
+	if cfg.StateDirDefault {
+		for i := 2; i <= maxNodes; i++ {
+			all = append(all, fmt.Sprintf("%s-%d", cfg.StateDir, i))
+		}
+	}
+	return all
+}
+
+// find returns a client of the running node that the global flags mean.
+func (a *app) find(ctx context.Context) (*control.Client, error) {
+	cfg, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	if !cfg.StateDirDefault {
+		return control.Open(cfg.StateDir)
+	}
+	want, err := ownID(cfg)
+	if err != nil {
+		return nil, err
+	}
+	absent := control.ErrNoNode
+	for _, dir := range folders(cfg) {
+		c, err := control.Open(dir)
+		if err == nil {
+			var id string
+			if id, err = probe(ctx, c); err == nil && (want == "" || want == id) {
+				return c, nil
+			}
+			c.Close()
+		}
+		if cause := ctx.Err(); cause != nil {
+			return nil, cause
+		}
+		if err != nil && !errors.Is(err, control.ErrNoNode) && absent == control.ErrNoNode {
+			absent = err // something is there, and is broken
+		}
+	}
+	return nil, absent
+}
+
+// probe asks a node for its peer ID, and not for long.
+func probe(ctx context.Context, c *control.Client) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	id, err := c.Identity(ctx)
+	return id.ID, err
+}
+
+// ask finds the node and has do talk to it, within --timeout.
+func (a *app) ask(cmd *cobra.Command, do func(context.Context, *control.Client) error) error {
+	ctx, cancel, err := timeout(cmd)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	c, err := a.find(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return do(ctx, c)
+}
+
+// addTimeout gives cmd the flag --timeout.
+func addTimeout(cmd *cobra.Command, usual time.Duration) {
+	cmd.Flags().Duration("timeout", usual, "give up after this `DURATION` (exit code 5); 0 = never")
+}
+
+// timeout is the command's context, which ends when --timeout is up.
+func timeout(cmd *cobra.Command) (context.Context, context.CancelFunc, error) {
+	d, err := cmd.Flags().GetDuration("timeout")
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case d < 0:
+		return nil, nil, usage(cmd, "--timeout is negative")
+	case d == 0:
+		ctx, cancel := context.WithCancel(cmd.Context())
+		return ctx, cancel, nil
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), d)
+	return ctx, cancel, nil
+}
