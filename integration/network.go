@@ -1,0 +1,150 @@
+package integration
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	mocknet "github.com/libp2p/go-libp2p/p2p/net/mock"
+	"github.com/multiformats/go-multiaddr"
+
+	"hearsay/node"
+	"hearsay/node/identity"
+)
+
+// fabric is the network between the nodes of a cluster, and the only place that
+// knows whether it is a mock one.
+//
+// Every pair of nodes can connect unless it is cut. On a mock network a cut pair
+// has no link; but that does not end connections that are there, and over TCP
+// there are no links to take away. So connections of a cut pair are closed: those
+// that there are, and those that come later in the moment in which they come,
+// before a stream is opened on them.
+type fabric struct {
+	mu    sync.Mutex
+	ids   []*identity.Identity
+	index map[peer.ID]int
+	hosts []host.Host // nil = unplugged
+	apart func(i, j int) bool
+	mock  mocknet.Mocknet // nil = TCP
+	links map[pair]mocknet.Link
+}
+
+func newFabric(opts options) *fabric {
+	f := &fabric{index: make(map[peer.ID]int), links: make(map[pair]mocknet.Link)}
+	if !opts.tcp {
+		f.mock = mocknet.New()
+		f.mock.SetLinkDefaults(opts.links)
+	}
+	return f
+}
+
+func (f *fabric) close() {
+	if f.mock != nil {
+		f.mock.Close()
+	}
+}
+
+// add makes place for one more node.
+func (f *fabric) add(id *identity.Identity) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.index[id.ID()] = len(f.ids)
+	f.ids = append(f.ids, id)
+	f.hosts = append(f.hosts, nil)
+}
+
+// plug gives a node its host on the mock network; over TCP it makes its own.
+func (f *fabric) plug(i int) ([]node.Option, error) {
+	if f.mock == nil {
+		return nil, nil
+	}
+	// 100::/64 is what IPv6 has set apart for addresses that lead nowhere (RFC 6666).
+	addr := multiaddr.StringCast(fmt.Sprintf("/ip6/100::%x/tcp/4242", i+1))
+	h, err := f.mock.AddPeer(f.ids[i].PrivKey(), addr)
+	if err != nil {
+		return nil, err
+	}
+	return []node.Option{node.WithHost(h)}, nil
+}
+
+// watch lets a node's host connect to the others.
+func (f *fabric) watch(i int, h host.Host) {
+	h.Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
+		f.mu.Lock()
+		j, known := f.index[c.RemotePeer()]
+		cut := known && !f.joined(i, j)
+		f.mu.Unlock()
+		if cut {
+			c.Close()
+		}
+	}})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.hosts[i] = h
+	f.rewire()
+}
+
+// unplug takes a node off the network.
+func (f *fabric) unplug(i int) {
+	f.mu.Lock()
+	h := f.hosts[i]
+	f.hosts[i] = nil
+	f.rewire()
+	f.mu.Unlock()
+	if h != nil {
+		for _, c := range h.Network().Conns() {
+			c.Close()
+		}
+	}
+}
+
+// cut changes which pairs cannot connect: nil = none.
+func (f *fabric) cut(apart func(i, j int) bool) {
+	f.mu.Lock()
+	f.apart = apart
+	f.rewire()
+	var cut []network.Conn
+	for i, h := range f.hosts {
+		if h == nil {
+			continue
+		}
+		for _, c := range h.Network().Conns() {
+			if j, known := f.index[c.RemotePeer()]; known && !f.joined(i, j) {
+				cut = append(cut, c)
+			}
+		}
+	}
+	f.mu.Unlock()
+	for _, c := range cut {
+		c.Close()
+	}
+}
+
+// joined reports whether two nodes can connect. f.mu is held.
+func (f *fabric) joined(i, j int) bool {
+	return f.hosts[i] != nil && f.hosts[j] != nil && (f.apart == nil || !f.apart(i, j))
+}
+
+// rewire brings the mock network's links in line. f.mu is held.
+func (f *fabric) rewire() {
+	if f.mock == nil {
+		return
+	}
+	for j := range f.hosts {
+		for i := range j {
+			p := pair{i, j}
+			switch l, ok := f.links[p]; {
+			case ok && !f.joined(i, j):
+				f.mock.Unlink(l)
+				delete(f.links, p)
+			case !ok && f.joined(i, j):
+				if l, err := f.mock.LinkNets(f.hosts[i].Network(), f.hosts[j].Network()); err == nil {
+					f.links[p] = l
+				}
+			}
+		}
+	}
+}
