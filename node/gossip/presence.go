@@ -301,6 +301,9 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 		s.foreignEpoch(r)
 		return VerdictStale
 	}
+	if l.peer == r.Origin && (m == nil || m.r.Epoch != r.Epoch) {
+		s.remind(l, r)
+	}
 	m = s.setMember(r, p, max(hops, 1))
 	m.holders.set(l.slot)
 	s.learnRoute(r, l.peer)

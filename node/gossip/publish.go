@@ -164,6 +164,21 @@ func (s *State) foreignEpoch(r *Rumor) {
 	s.do(RaiseEpoch{r.Epoch})
 }
 
+// remind gives a neighbour that begins a run one of its own rumors of a later
+// epoch, if there is one here: comparisons bring it none of a type that it does
+// not take, and no presence that did not get this far.
+func (s *State) remind(l *link, presence *Rumor) {
+	var latest *entry
+	for _, e := range s.store.entries {
+		if e.r.Origin == l.peer && e.state != refused && (latest == nil || e.r.version().newer(latest.r.version())) {
+			latest = e
+		}
+	}
+	if latest != nil && latest.r.Epoch > presence.Epoch {
+		s.do(Send{To: l.peer, Msg: &Fill{latest.r, addHop(latest.hops)}})
+	}
+}
+
 func (s *State) onEpochRaised(ev EpochRaised) {
 	if !s.raising || ev.Epoch <= s.epoch {
 		return

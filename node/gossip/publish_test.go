@@ -226,6 +226,32 @@ func TestComeBackWithoutMemory(t *testing.T) {
 	}
 }
 
+// The same for a node that takes nothing, so that no comparison brings it what it
+// said, and whose last presence never got anywhere.
+func TestComeBackTakingNothing(t *testing.T) {
+	w := newWorld(t)
+	b := w.add("B")
+	b.module(1, 7)
+	old := w.add("A", func(c *Config) { c.Epoch = 9 })
+	w.link("A", "B")
+	old.publish(7, "before")
+	w.wait(time.Second)
+	w.unlink("A", "B")
+	old.down = true
+	w.nodes = w.nodes[:1]
+
+	a := w.add("A", func(c *Config) { c.Epoch = 3 })
+	a.record()
+	w.link("B", "A")
+	w.wait(5 * time.Second)
+	if st := a.s.Status(); st.Epoch != 10 || st.Counters.EpochsRaised != 1 {
+		t.Errorf("epoch %d, raised %d times", st.Epoch, st.Counters.EpochsRaised)
+	}
+	if m := b.s.members["A"]; m == nil || m.r.Epoch != 10 {
+		t.Errorf("B knows A by %+v", m)
+	}
+}
+
 // A leave that has no epoch to be signed with is told to the neighbours at least.
 func TestLeaveWhileRaising(t *testing.T) {
 	n := alone(t)

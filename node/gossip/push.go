@@ -92,6 +92,12 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 		s.count.Expired++
 		return VerdictStale
 	case s.takers[r.DataType] == 0:
+		if r.Origin == s.cfg.Self && r.Epoch >= s.epoch {
+			if v, ok := s.verify(l, r, now); !ok {
+				return v
+			}
+			s.foreignEpoch(r)
+		}
 		s.count.Unwanted++
 		return VerdictUnwanted
 	case !s.store.hasRoom(r):
