@@ -208,7 +208,7 @@ func TestSkewBeyondMeasure(t *testing.T) {
 		n.Subscribe(i, 1, 7, true)
 		n.Start(i, 0)
 	}
-	n.nodes[3].skew = 2 * gossip.MaxSkew
+	n.Jump(3, 2*gossip.MaxSkew)
 	n.Run(10 * time.Second)
 	for i := range 10 {
 		n.Publish(i, 7, 0, fmt.Append(nil, i))
@@ -219,11 +219,11 @@ func TestSkewBeyondMeasure(t *testing.T) {
 	}
 	for _, p := range n.rumors {
 		want := 10
-		if p.from == 3 {
+		if p.from.index == 3 {
 			want = 1
 		}
 		if len(p.told) != want {
-			t.Errorf("what node %d published was told at %d nodes, want %d", p.from, len(p.told), want)
+			t.Errorf("what node %d published was told at %d nodes, want %d", p.from.index, len(p.told), want)
 		}
 	}
 	// Its news is not too new for ever.

@@ -187,6 +187,7 @@ func TestHostileNodes(t *testing.T) {
 		const nodes = 30
 		bad := func(i int) bool { return i%5 == 4 }
 		n := spread(seed, nodes, 6, 0, func(c *Config) {
+			c.Hostile = bad
 			c.Wrap = func(i int, core Core) Core {
 				if bad(i) {
 					return hostile(seed, core)
@@ -204,8 +205,8 @@ func TestHostileNodes(t *testing.T) {
 		}
 		for _, p := range n.rumors {
 			for i, nd := range n.nodes {
-				if _, told := p.told[module{i, nd.run, 1}]; !told && !bad(i) && !bad(p.from) {
-					t.Errorf("seed %d: what node %d published was not told at node %d", seed, p.from, i)
+				if _, told := p.told[module{uint32(i), nd.run, 1}]; !told && !bad(i) && !bad(p.from.index) {
+					t.Errorf("seed %d: what node %d published was not told at node %d", seed, p.from.index, i)
 				}
 			}
 		}
