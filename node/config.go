@@ -34,6 +34,9 @@ type Config struct {
 	Kademlia bool
 	// PeerExchange asks neighbours for their peers and tells them ours.
 	PeerExchange bool
+	// Shuffle is the pause between two exchanges of peers with a random
+	// neighbour, 0 = only when a link comes up.
+	Shuffle time.Duration
 	// Degree is how many neighbours the node tries to have; it accepts up to
 	// three times as many.
 	Degree int
@@ -64,6 +67,7 @@ func DefaultConfig() Config {
 		MDNS:              true,
 		Kademlia:          true,
 		PeerExchange:      g.PeerExchange,
+		Shuffle:           g.Shuffle,
 		Degree:            g.Degree,
 		CacheSize:         g.CacheSize,
 		DifficultyBits:    16,

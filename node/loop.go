@@ -120,7 +120,11 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 				n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
 			}
 		}
-		n.links.Dial(a.Peer)
+		if a.Probe {
+			n.links.Probe(a.Peer)
+		} else {
+			n.links.Dial(a.Peer)
+		}
 	case gossip.Hangup:
 		n.links.Hangup(a.Peer, a.Reason, a.Now)
 	case gossip.Farewell:

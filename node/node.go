@@ -145,6 +145,8 @@ func (n *Node) assemble() error {
 		AntiEntropy:       n.cfg.AntiEntropy,
 		ContinueMongering: n.cfg.ContinueMongering,
 		PeerExchange:      n.cfg.PeerExchange,
+		Shuffle:           n.cfg.Shuffle,
+		NetGroup:          transport.RecordNetGroup,
 	})
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -12,6 +13,7 @@ import (
 	"hearsay/discovery"
 	"hearsay/node/gossip"
 	"hearsay/node/journal"
+	"hearsay/node/transport"
 )
 
 const (
@@ -20,6 +22,10 @@ const (
 	addrTTL = 12 * time.Hour
 	// saveInterval is how often the known peers are written down.
 	saveInterval = time.Minute
+	// anchors is how many neighbours are dialled before all others after a
+	// restart. Who would shut a node off from the others by being there first
+	// when it starts has to have been there before (Bitcoin Core's anchors).
+	anchors = 2
 )
 
 // newDiscovery sets up what looks for peers.
@@ -71,7 +77,7 @@ func (n *Node) found(c discovery.Candidate) {
 
 func (n *Node) candidate(info peer.AddrInfo, source gossip.Source) {
 	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, addrTTL)
-	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source})
+	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source, Net: transport.NetGroupOf(info.Addrs)})
 }
 
 // Introduce tells the node of a peer, as a first contact that was configured
@@ -101,7 +107,8 @@ func (n *Node) watchAddresses(ctx context.Context) {
 	}
 }
 
-// recall makes candidates of the peers known from earlier runs.
+// recall makes candidates of the peers known from earlier runs. The last seen
+// of those that were anchors are anchors again.
 func (n *Node) recall() {
 	if n.journal == nil {
 		return
@@ -111,14 +118,23 @@ func (n *Node) recall() {
 		n.warn("journal", "the peers of earlier runs cannot be read: "+err.Error())
 		return
 	}
+	found := 0
 	for _, p := range known {
-		if len(p.Addrs) == 0 {
+		c := gossip.Candidate{Peer: gossip.PeerID(p.ID), Source: gossip.SourceRemembered, Net: transport.NetGroupOf(p.Addrs)}
+		if rec, err := transport.VerifyRecord(p.Record); err == nil && rec.Peer == c.Peer {
+			c.Record = &rec
+		}
+		if len(p.Addrs) == 0 && c.Record == nil {
 			continue
+		}
+		if p.Anchor && found < anchors {
+			c.Anchor = true
+			found++
 		}
 		n.host.Peerstore().AddAddrs(p.ID, p.Addrs, addrTTL)
 		// The loop does not run yet, and its queue takes only so many.
 		select {
-		case n.events <- gossip.Candidate{Peer: gossip.PeerID(p.ID), Source: gossip.SourceRemembered}:
+		case n.events <- c:
 		default:
 			return
 		}
@@ -149,23 +165,24 @@ func (n *Node) savePeers() {
 	for _, l := range st.Neighbours {
 		linked[l.Peer] = true
 	}
+	oldest := oldestChosen(st.Neighbours)
 	var save []journal.KnownPeer
 	for _, c := range st.Candidates {
 		addrs := n.host.Peerstore().Addrs(peer.ID(c.Peer))
-		if len(addrs) == 0 || c.Fails > 0 {
-			continue
-		}
 		k := journal.KnownPeer{
 			ID:     peer.ID(c.Peer),
 			Addrs:  addrs[:min(len(addrs), maxRecordAddrs)],
-			Anchor: linked[c.Peer],
+			Anchor: slices.Contains(oldest, c.Peer),
 			Source: c.Source.String(),
 		}
-		switch {
-		case linked[c.Peer]:
+		if c.Record != nil {
+			k.Record = c.Record.Bytes
+		}
+		if c.Fails > 0 && c.Met.IsZero() || len(k.Addrs) == 0 && len(k.Record) == 0 {
+			continue
+		}
+		if k.LastSeen = c.Met; linked[c.Peer] {
 			k.LastSeen = time.Now()
-		case !c.Lost.IsZero():
-			k.LastSeen = c.Lost
 		}
 		save = append(save, k)
 	}
@@ -175,6 +192,23 @@ func (n *Node) savePeers() {
 	} else {
 		n.warn("journal", "")
 	}
+}
+
+// oldestChosen is the neighbours of this node's own choice that it has had for
+// longest: those that others would find hardest to plant.
+func oldestChosen(neighbours []gossip.NeighbourStatus) []gossip.PeerID {
+	var chosen []gossip.NeighbourStatus
+	for _, l := range neighbours {
+		if l.Dialled {
+			chosen = append(chosen, l)
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b gossip.NeighbourStatus) int { return a.Since.Compare(b.Since) })
+	var oldest []gossip.PeerID
+	for _, l := range chosen[:min(len(chosen), anchors)] {
+		oldest = append(oldest, l.Peer)
+	}
+	return oldest
 }
 
 // Watcher is told what happens to peers.

@@ -53,6 +53,9 @@ type RaiseEpoch struct{ Above uint64 }
 type Dial struct {
 	Peer   PeerID
 	Record *PeerRecord
+	// Probe asks only whether the peer can be reached and is who it should be;
+	// answer: Reached or DialFailed. A driver that cannot tell makes a link.
+	Probe bool
 }
 
 // Hangup ends the link to a peer after what is queued for it has been written,

@@ -64,6 +64,17 @@ type Config struct {
 	// PeerExchange says whether addresses of third parties are asked for,
 	// given, and believed.
 	PeerExchange bool
+	// Shuffle is the pause between two exchanges of peers with a random
+	// neighbour; every fourth time a remembered peer is probed, too. 0 = never:
+	// then peers are only asked for when a link comes up.
+	Shuffle time.Duration
+	// Quiet keeps the node from announcing its presence. It still takes part in
+	// the exchange of peers, so it finds neighbours and is found.
+	Quiet bool
+	// NetGroup tells the network group of the addresses in a signed peer record,
+	// "" if they are in none or the record cannot be read. It must be a pure
+	// function. nil = nobody is in any.
+	NetGroup func(record []byte) NetGroup
 }
 
 // DefaultConfig returns the defaults of everything that has one.
@@ -81,6 +92,7 @@ func DefaultConfig() Config {
 		AntiEntropy:       10 * time.Second,
 		ContinueMongering: 0.5,
 		PeerExchange:      true,
+		Shuffle:           30 * time.Second,
 	}
 }
 
@@ -97,6 +109,9 @@ const (
 	maxUnanswered   = 8192             // pushes without a receipt on one link
 	maxModules      = 4096             // local modules
 	maxBanned       = 1024             // peers that are not welcome
+	maxPauses       = 1024             // forgotten peers that must not be dialled yet
+	maxLost         = 32               // lost neighbours that are retried for long
+	maxInformants   = 1024             // peers whose talk of others is counted
 	maxDials        = 8                // dials under way
 	acceptFactor    = 3                // times Degree: links accepted for any reason; everybody dials Degree, so the mean is at most twice that. As many as Degree more for rare data types
 	pingInterval    = 5 * time.Second  // of a link on which nothing was heard
@@ -125,7 +140,7 @@ func (c *Config) check() error {
 	bad(c.CacheBytes < MaxSigned, "cache of %d bytes, at least %d", c.CacheBytes, MaxSigned)
 	bad(c.Lifetime <= 0 || c.Lifetime > MaxLifetime, "lifetime %v, allowed is up to %v", c.Lifetime, MaxLifetime)
 	bad(c.ValidationTimeout <= 0, "validation time-out %v, must be positive", c.ValidationTimeout)
-	bad(c.Replay < 0 || c.AckTimeout < 0 || c.Heartbeat < 0 || c.AntiEntropy < 0, "negative duration")
+	bad(c.Replay < 0 || c.AckTimeout < 0 || c.Heartbeat < 0 || c.AntiEntropy < 0 || c.Shuffle < 0, "negative duration")
 	bad(c.ContinueMongering < 0 || c.ContinueMongering > 1, "continue-mongering %v is no probability", c.ContinueMongering)
 	return errors.Join(errs...)
 }

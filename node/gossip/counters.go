@@ -30,11 +30,14 @@ type Counters struct {
 	Misbehaviour     uint64 // neighbours cut off for breaking the protocol
 	DeadLinks        uint64 // links given up after silence
 	LinksRefused     uint64 // because this node had enough neighbours
+	LinksEvicted     uint64 // for one of a network group that has fewer
 	Dials            uint64 // attempted
 	DialsFailed      uint64 // of them
+	Probes           uint64 // of them: only to see whether a peer is there
+	Shuffles         uint64 // exchanges of peers begun
 	Syncs            uint64 // comparisons begun
 	SyncSteps        uint64 // Sync messages received
-	RecordsRefused   uint64 // peer records not asked for or beyond a cap
+	RecordsRefused   uint64 // peer records not asked for, or more than one peer may tell
 	MembersRefused   uint64 // presences beyond the cap
 	EpochsRaised     uint64 // times that a neighbour knew a later epoch of ours
 	CandidatesPruned uint64 // peers forgotten for want of room

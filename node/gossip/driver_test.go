@@ -84,6 +84,7 @@ func quietConfig(id PeerID) Config {
 	cfg.Heartbeat = 0
 	cfg.AntiEntropy = 0
 	cfg.PeerExchange = false
+	cfg.Shuffle = 0
 	return cfg
 }
 

@@ -62,6 +62,8 @@ type LinkUp struct {
 	Peer PeerID
 	// Dialled says that the link came of a Dial of this node.
 	Dialled bool
+	// Net is the network group of the address that the peer has on this link.
+	Net NetGroup
 }
 
 // LinkDown tells that the link to a peer has ended, for whatever reason.
@@ -123,9 +125,17 @@ type Candidate struct {
 	Source Source
 	// Record is the peer's signed record if there is one, for handing on.
 	Record *PeerRecord
+	// Net is the network group of the peer's addresses.
+	Net NetGroup
+	// Anchor says that it was one of the oldest neighbours of the last run's own
+	// choice: it is dialled before others.
+	Anchor bool
 }
 
-// DialFailed tells that a Dial did not lead to a link.
+// Reached answers a Dial with Probe: the peer is there.
+type Reached struct{ Peer PeerID }
+
+// DialFailed tells that a Dial did not lead to a link, or a probe nowhere.
 type DialFailed struct{ Peer PeerID }
 
 // SelfRecord tells this node's own signed peer record, at the start and
@@ -148,6 +158,7 @@ func (LinkDown) event()    {}
 func (Received) event()    {}
 func (SendDropped) event() {}
 func (Candidate) event()   {}
+func (Reached) event()     {}
 func (DialFailed) event()  {}
 func (SelfRecord) event()  {}
 func (Leave) event()       {}

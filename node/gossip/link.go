@@ -11,7 +11,9 @@ import (
 type link struct {
 	peer      PeerID
 	slot      int
+	net       NetGroup
 	dialled   bool
+	beyond    bool // more of its group are neighbours of own choice than may be
 	since     time.Time
 	interests map[uint16]bool // nil until they came
 
@@ -49,6 +51,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if c := s.candidates[ev.Peer]; c != nil && c.dialling {
 		s.dialEnded(c)
 	}
+	beyond := ev.Dialled && s.beyond(ev.Net)
 	if until, ok := s.banned[ev.Peer]; ok && until.After(s.now) {
 		s.refuseLink(ev.Peer, ByeMisbehaved, "it misbehaved")
 		return
@@ -57,14 +60,16 @@ func (s *State) onLinkUp(ev LinkUp) {
 		s.refuseLink(ev.Peer, ByeLeaving, "this node is leaving")
 		return
 	}
-	if !s.accepts(ev) {
+	if !s.accepts(ev) && !s.evictFor(ev) {
 		s.count.LinksRefused++
 		s.refuseLink(ev.Peer, ByeFull, "enough neighbours")
 		return
 	}
 	l := &link{
 		peer:       ev.Peer,
+		net:        ev.Net,
 		dialled:    ev.Dialled,
+		beyond:     beyond,
 		since:      s.now,
 		heard:      s.now,
 		lazy:       make(map[Group]bool),
@@ -78,7 +83,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	}
 	s.linkOrder[l.slot] = l
 	s.links[ev.Peer] = l
-	s.linked(ev.Peer)
+	s.linked(l)
 	s.do(PeerEvent{ev.Peer, PeerLinked})
 
 	s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
@@ -87,8 +92,10 @@ func (s *State) onLinkUp(ev LinkUp) {
 		s.push(l, &Push{m.r, addHop(m.hops)}, false)
 	}
 	if s.cfg.PeerExchange {
-		l.askedPeers = true
-		s.do(Send{To: l.peer, Msg: &PeersRequest{}})
+		s.askPeers(l, s.introduction())
+		if s.cfg.Shuffle > 0 {
+			s.after(taskShuffle, s.jitter(s.cfg.Shuffle))
+		}
 	}
 	s.shared(l, GroupPresence)
 	s.after(taskLinks, 0)
@@ -101,7 +108,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 // if it came because it knows nobody.
 func (s *State) refuseLink(p PeerID, why ByeReason, words string) {
 	if why == ByeFull && s.cfg.PeerExchange {
-		s.do(Send{To: p, Msg: s.peerList(p)})
+		s.do(Send{To: p, Msg: s.peerList(p, MaxRecords)})
 	}
 	s.do(Send{To: p, Msg: &Bye{why}})
 	s.do(Hangup{Peer: p, Reason: words})
@@ -187,7 +194,7 @@ func (s *State) onReceived(ev Received) {
 			s.after(taskLinks, pingInterval)
 		}
 	case *PeersRequest:
-		s.onPeersRequest(l)
+		s.onPeersRequest(l, m)
 	case *PeerList:
 		s.onPeerList(l, m)
 	case *Bye:

@@ -11,6 +11,7 @@ const (
 	MaxInterests = 1024 // data types in one list
 	MaxVerdicts  = 4096 // verdicts in one Receipt
 	MaxRecords   = 64   // peer records in one PeerList
+	MaxOffered   = 16   // peer records in one PeersRequest
 	MaxRecord    = 4096 // bytes of one signed peer record
 	MaxRanges    = 1024 // ranges in one Sync
 	MaxIDs       = 4096 // rumor IDs in one Sync, Want, Have or Graft
@@ -89,11 +90,16 @@ type PeerRecord struct {
 	Bytes []byte // the signed envelope, at most MaxRecord
 }
 
-// PeersRequest asks for peers that the receiver knows.
-type PeersRequest struct{}
+// PeersRequest asks for peers that the receiver knows, and offers some in
+// exchange: the sender's own record first if it has one.
+type PeersRequest struct {
+	Records []PeerRecord // at most MaxOffered
+}
 
 // PeerList answers a PeersRequest. One that was not asked for is ignored.
-type PeerList struct{ Records []PeerRecord }
+type PeerList struct {
+	Records []PeerRecord // at most MaxRecords
+}
 
 // Bye refuses or ends a link. The sender closes it next.
 type Bye struct{ Reason ByeReason }

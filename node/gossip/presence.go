@@ -155,7 +155,7 @@ func (s *State) onSelfRecord(ev SelfRecord) {
 
 // announcePresence sees to a new presence, at most one per presenceMinimum.
 func (s *State) announcePresence() {
-	if s.own.record == nil || s.leaving {
+	if s.own.record == nil || s.cfg.Quiet || s.leaving {
 		return
 	}
 	if s.own.sealing {
@@ -250,7 +250,7 @@ func (s *State) onLeave() {
 	}
 	s.leaving = true
 	s.due[taskPresence], s.due[taskDial] = time.Time{}, time.Time{}
-	if s.own.record == nil || s.raising {
+	if s.own.record == nil || s.cfg.Quiet || s.raising {
 		s.sayGoodbye() // it was never here, or has no epoch to sign with
 		return
 	}
@@ -377,6 +377,9 @@ func (s *State) expireMembers() time.Time {
 		if !m.p.Left && m.r.Origin != s.cfg.Self {
 			s.do(PeerEvent{m.r.Origin, PeerExpired})
 		}
+	}
+	for _, m := range gone {
+		s.provedDead(m.r.Origin)
 	}
 	if next == 0 {
 		return time.Time{}

@@ -43,14 +43,21 @@ type State struct {
 	presenceByID map[RumorID]*member
 	own          ownPresence
 
-	// Links and views (link.go, view.go).
+	// Links and views (link.go, view.go, dial.go, groups.go).
 	links          map[PeerID]*link
 	linkOrder      []*link // by slot, nil = free
 	candidates     map[PeerID]*candidate
 	candidateOrder []*candidate // in the order in which they were heard of
+	shares         shares       // of candidates
+	pauses         pauses       // of peers that were candidates
 	banned         map[PeerID]time.Time
 	dials          int
 	leaving        bool
+
+	// Exchange of peers (shuffle.go, sampler.go).
+	informants map[PeerID]*allowance
+	shuffles   int
+	sampler    sampler
 
 	// Anti-entropy (reconcile.go).
 	syncs syncs
@@ -77,6 +84,7 @@ const (
 	taskDial                 // neighbours are missing
 	taskSync                 // a periodic comparison of stores
 	taskCompare              // comparisons go on
+	taskShuffle              // peers are exchanged
 
 	tasks
 )
@@ -100,7 +108,11 @@ func New(cfg Config) (*State, error) {
 		presenceByID: make(map[RumorID]*member),
 		links:        make(map[PeerID]*link),
 		candidates:   make(map[PeerID]*candidate),
+		shares:       newShares(),
+		pauses:       pauses{of: make(map[PeerID]pause)},
 		banned:       make(map[PeerID]time.Time),
+		informants:   make(map[PeerID]*allowance),
+		sampler:      newSampler(cfg.Rand),
 	}, nil
 }
 
@@ -138,6 +150,8 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 		s.onSendDropped(ev)
 	case Candidate:
 		s.onCandidate(ev)
+	case Reached:
+		s.onReached(ev)
 	case DialFailed:
 		s.onDialFailed(ev)
 	case SelfRecord:
@@ -194,6 +208,8 @@ func (s *State) runDue() {
 			next = s.syncRandom()
 		case taskCompare:
 			next = s.compare()
+		case taskShuffle:
+			next = s.shuffle()
 		}
 		s.schedule(task(t), next)
 	}

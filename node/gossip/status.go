@@ -27,6 +27,7 @@ type NeighbourStatus struct {
 	Interests  []uint16
 	RTT        time.Duration // of the last ping, 0 = none answered yet
 	Unanswered int           // pushes without a verdict
+	Net        NetGroup
 }
 
 // MemberStatus describes a node whose presence is known.
@@ -49,6 +50,9 @@ type CandidateStatus struct {
 	Dialing bool
 	Lost    time.Time // end of its last link, zero = never had one
 	Gone    bool      // it announced its leave
+	Met     time.Time // when it last answered or was a neighbour, zero = never
+	Net     NetGroup
+	Record  *PeerRecord // the newest that was heard of, nil = none
 }
 
 // Status copies what the core knows. It costs time in proportion to that.
@@ -64,7 +68,7 @@ func (s *State) Status() Status {
 	}
 	for _, l := range s.links {
 		st.Neighbours = append(st.Neighbours, NeighbourStatus{
-			l.peer, l.since, l.dialled, slices.Sorted(maps.Keys(l.interests)), l.rtt, len(l.unanswered)})
+			l.peer, l.since, l.dialled, slices.Sorted(maps.Keys(l.interests)), l.rtt, len(l.unanswered), l.net})
 	}
 	for _, m := range s.members {
 		st.Members = append(st.Members, MemberStatus{
@@ -72,7 +76,7 @@ func (s *State) Status() Status {
 	}
 	for _, c := range s.candidates {
 		st.Candidates = append(st.Candidates, CandidateStatus{
-			c.peer, c.source, c.fails, c.next, c.dialling, c.lost, c.gone})
+			c.peer, c.source, c.fails, c.next, c.dialling, c.lost, c.gone, c.met, c.net, c.record})
 	}
 	slices.SortFunc(st.Neighbours, func(a, b NeighbourStatus) int { return cmp.Compare(a.Peer, b.Peer) })
 	slices.SortFunc(st.Members, func(a, b MemberStatus) int { return cmp.Compare(a.Peer, b.Peer) })

@@ -20,7 +20,7 @@ const takersWanted = 3
 func (s *State) places() int {
 	own := 0
 	for _, l := range s.linkOrder {
-		if l != nil && l.dialled {
+		if l != nil && l.dialled && !l.beyond {
 			own++
 		}
 	}
@@ -119,7 +119,7 @@ func (s *State) drawTakers() {
 		if m.p.Left || len(m.p.Record) == 0 || p == s.cfg.Self || s.candidates[p] != nil || !s.takesOneOf(m, missing) {
 			continue
 		}
-		s.hear(p, SourceExchange, m.record())
+		s.hear(Candidate{Peer: p, Source: SourceExchange, Record: m.record()}, "")
 		if c := s.candidates[p]; c != nil {
 			c.wanted = true
 		}

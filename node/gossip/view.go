@@ -1,23 +1,27 @@
 package gossip
 
 import (
-	"cmp"
 	"math"
 	"slices"
 	"time"
 )
 
-// Views: the peers that could be dialled, and when to dial which.
+// The passive view: the peers that could be dialled. See dial.go for when.
 
 // candidate is a peer that this node has heard of and could dial.
 type candidate struct {
-	peer     PeerID
-	source   Source
-	record   *PeerRecord
-	known    time.Time // when it was first heard of
-	next     time.Time // not dialled before
-	fails    int       // since the last link
-	dialling bool
+	peer      PeerID
+	source    Source
+	informant PeerID // who named it, "" = nobody, or it has been met since
+	record    *PeerRecord
+	net       NetGroup
+	known     time.Time // when it was first heard of, or seen by a way of our own
+	met       time.Time // when it last answered, or was a neighbour; zero = never
+	anchor    bool      // it was a neighbour for long in the last run
+
+	pause              // when it may be dialled
+	dialling bool      // or probed
+	probing  bool      // it is only a probe
 	lost     time.Time // when its last link ended, zero = never had one
 	gone     bool      // it announced its leave
 	missed   bool      // its last link broke without a goodbye
@@ -25,112 +29,134 @@ type candidate struct {
 	wanted   bool      // it takes a type for which neighbours are missing
 }
 
-const (
-	// Both ends of a new pair hear of each other at the same time. If both
-	// dialled, TCP would open one connection from two initiators and Noise
-	// would fail on it; so the larger peer ID waits this long, and as much
-	// again at random.
-	courtesy = time.Second
-	// A peer that does not answer is dialled again after retryFirst, then after
-	// twice as long each time, up to retrySoon while it was heard of or lost
-	// within retryRecent, and up to retryLate after that.
-	retryFirst  = time.Second
-	retrySoon   = 8 * time.Second
-	retryRecent = 10 * time.Minute
-	retryLate   = 10 * time.Minute
-	// strangerPause is how long a peer's presence may take to get here.
-	strangerPause = 3 * time.Second
-	// memberPause gathers presences before neighbours are drawn from them.
-	memberPause = 20 * time.Millisecond
-	// Pause between two answers to requests for peers on one link.
-	tellPause = 10 * time.Second
-)
-
+// onCandidate takes in a peer that the driver found.
 func (s *State) onCandidate(ev Candidate) {
 	if ev.Peer == s.cfg.Self || ev.Peer == "" || s.leaving {
 		return
 	}
-	s.hear(ev.Peer, ev.Source, ev.Record)
+	s.hear(ev, "")
 }
 
-// hear notes that a peer exists and can be dialled.
-func (s *State) hear(p PeerID, source Source, record *PeerRecord) {
-	c := s.candidates[p]
-	seen := source == SourceLAN || source == SourceContact // somebody saw it right now
+// hear notes that a peer exists and can be dialled. informant is the neighbour
+// that named it, "" = it was not named by one.
+func (s *State) hear(ev Candidate, informant PeerID) {
+	c := s.candidates[ev.Peer]
+	seen := ev.Source == SourceLAN || ev.Source == SourceContact // somebody saw it right now
+	if ev.Net == "" {
+		ev.Net = s.netGroup(ev.Record)
+	}
+	s.heardOf(ev.Peer, ev.Record)
 	switch {
 	case c == nil:
-		if len(s.candidates) >= maxCandidates && !s.forgetOne() {
+		c = &candidate{peer: ev.Peer, source: ev.Source, informant: informant, net: ev.Net, known: s.now, anchor: ev.Anchor}
+		if !s.room(c) {
 			return
 		}
-		c = &candidate{peer: p, source: source, known: s.now, next: s.now}
-		if s.cfg.Self > p {
-			c.next = s.now.Add(s.courtesy())
+		c.pause = s.pauses.take(ev.Peer)
+		c.next = later(c.next, s.now)
+		if s.cfg.Self > ev.Peer {
+			c.next = later(c.next, s.now.Add(s.courtesy()))
 		}
 		s.addCandidate(c)
 		s.planDial(c)
-	case seen && s.links[p] == nil && !c.dialling:
+	case seen && s.links[ev.Peer] == nil && !c.dialling:
+		s.change(c, func() { c.source, c.informant = ev.Source, "" })
 		c.gone = false
 		c.known = s.now
 		again := s.now
-		if s.cfg.Self > p {
+		if s.cfg.Self > ev.Peer {
 			again = s.now.Add(s.courtesy())
 		}
-		c.next = earlier(c.next, again)
+		c.next = later(earlier(c.next, again), c.flapsUntil())
 		s.planDial(c)
 	}
-	if record != nil && (c.record == nil || record.Seq > c.record.Seq || c.record.Seq == 0) {
-		c.record = record
+	if r := ev.Record; r != nil && (c.record == nil || r.Seq > c.record.Seq || c.record.Seq == 0) {
+		c.record = r
+		if s.links[ev.Peer] == nil && ev.Net != "" && ev.Net != c.net {
+			s.change(c, func() { c.net = ev.Net })
+		}
 	}
+}
+
+// recall makes a peer of the sample a candidate again.
+func (s *State) recall(r PeerRecord) {
+	ev := Candidate{Peer: r.Peer, Source: SourceExchange}
+	if len(r.Bytes) > 0 {
+		ev.Record = &r
+	}
+	s.hear(ev, "")
 }
 
 func (s *State) addCandidate(c *candidate) {
 	s.candidates[c.peer] = c
 	s.candidateOrder = append(s.candidateOrder, c)
+	s.shares.add(c, 1)
 }
 
-// planDial sees to it that a candidate is looked at when it may be dialled.
-func (s *State) planDial(c *candidate) {
-	at := c.next
-	if s.full() && !c.wanted && !c.missed {
-		at = later(at, c.known.Add(strangerPause))
-	}
-	s.schedule(taskDial, later(at, s.now))
+// change alters what a candidate is counted by.
+func (s *State) change(c *candidate, f func()) {
+	s.shares.add(c, -1)
+	f()
+	s.shares.add(c, 1)
 }
 
-func (s *State) courtesy() time.Duration {
-	return courtesy + time.Duration(s.cfg.Rand.Int64N(int64(courtesy)))
-}
-
-func earlier(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return a
-	}
-	return b
+// forget drops a candidate, but not when it may be dialled again.
+func (s *State) forget(i int) {
+	c := s.candidateOrder[i]
+	s.shares.add(c, -1)
+	s.pauses.put(c.peer, c.pause, s.now)
+	delete(s.candidates, c.peer)
+	s.candidateOrder = slices.Delete(s.candidateOrder, i, i+1)
+	s.count.CandidatesPruned++
 }
 
 // useless says how little a candidate is worth: most if it left, then the more
-// the more often it failed.
-func (c *candidate) useless() int {
-	if c.gone {
+// the more often it failed, then if there are too many of its kind, then if
+// nobody but another peer says that it exists. What is worth keeping has 0.
+func (s *State) useless(c *candidate) int {
+	switch {
+	case c.gone:
 		return math.MaxInt
+	case c.missed:
+		return 0
+	case c.fails > 0:
+		return 100 + c.fails
+	case s.shares.over(c):
+		return 3
+	case c.source != SourceExchange && c.source != SourceInbound:
+		return 0
+	case c.met.IsZero():
+		return 2
 	}
-	return c.fails
+	return 1
 }
 
-// forgetOne makes room for a new candidate: one that left goes first, then the
-// one that failed most, then any that was merely named by others or came by
-// itself, so that what stays is a sample of all that was heard of. Who is linked
-// or being dialled stays.
-func (s *State) forgetOne() bool {
-	worst, seen := -1, 0
+// room sees to it that there is room for a new candidate, and reports whether
+// there is. Of the most useless candidates a random one goes, so that what stays
+// is a sample of all that was heard of. Who is linked or being dialled stays.
+//
+// While there is room anybody may fill it; after that a newcomer of whose kind
+// there are too many can only take the place of one of its own kind, or of one
+// that is of no use at all.
+func (s *State) room(fresh *candidate) bool {
+	if len(s.candidates) < maxCandidates {
+		return true
+	}
+	net, informant, source := s.shares.netFull(fresh, 1), s.shares.informantFull(fresh, 1), s.shares.sourceFull(fresh, 1)
+	worst, most, seen := -1, 0, 0
 	for i, c := range s.candidateOrder {
-		if c.dialling || s.links[c.peer] != nil || c.useless() == 0 && c.source != SourceExchange && c.source != SourceInbound {
+		if c.dialling || s.links[c.peer] != nil {
 			continue
 		}
+		u := s.useless(c)
 		switch {
-		case worst < 0 || c.useless() > s.candidateOrder[worst].useless():
-			worst, seen = i, 1
-		case c.useless() == s.candidateOrder[worst].useless():
+		case u == 0 || u < most:
+			continue
+		case u < 100 && (net && c.net != fresh.net || informant && c.informant != fresh.informant || source && c.source != fresh.source):
+			continue
+		case u > most:
+			worst, most, seen = i, u, 1
+		default:
 			if seen++; s.cfg.Rand.IntN(seen) == 0 {
 				worst = i
 			}
@@ -139,39 +165,75 @@ func (s *State) forgetOne() bool {
 	if worst < 0 {
 		return false
 	}
-	delete(s.candidates, s.candidateOrder[worst].peer)
-	s.candidateOrder = slices.Delete(s.candidateOrder, worst, worst+1)
-	s.count.CandidatesPruned++
+	s.forget(worst)
 	return true
 }
 
 // linked notes that a candidate became a neighbour.
-func (s *State) linked(p PeerID) {
-	c := s.candidates[p]
+func (s *State) linked(l *link) {
+	c := s.candidates[l.peer]
 	if c == nil {
-		if len(s.candidates) >= maxCandidates && !s.forgetOne() {
+		c = &candidate{peer: l.peer, source: SourceInbound, known: s.now, net: l.net}
+		if !s.room(c) {
 			return
 		}
-		c = &candidate{peer: p, source: SourceInbound, known: s.now}
+		c.pause = s.pauses.take(l.peer)
 		s.addCandidate(c)
 	}
-	c.fails, c.gone, c.missed, c.refused = 0, false, false, false
+	s.heardOf(l.peer, c.record)
+	s.change(c, func() {
+		c.informant = ""
+		if l.net != "" {
+			c.net = l.net // where it really is
+		}
+	})
+	c.met = s.now
+	c.fails, c.gone, c.missed, c.refused, c.anchor = 0, false, false, false, false
 }
 
 // lostLink plans how to get a neighbour back, or another in its place.
 func (s *State) lostLink(l *link) {
 	c := s.candidates[l.peer]
 	if c != nil {
-		c.lost = s.now
+		c.lost, c.met = s.now, s.now
 		c.missed = !l.leaving
 		c.gone = c.gone || l.left
+		if c.missed {
+			s.boundMissed()
+			c.linkBroke(s.now.Sub(l.since))
+		}
 		pause := retryFirst
 		if s.cfg.Self > l.peer {
 			pause += s.courtesy()
 		}
 		c.next = later(c.next, s.now.Add(pause)) // it may have said when to come again
+		c.next = later(c.next, c.flapsUntil())
 	}
 	s.after(taskDial, 0)
+}
+
+// missedCandidates counts those whose link broke without a goodbye.
+func (s *State) missedCandidates() (n int, longest *candidate) {
+	for _, c := range s.candidateOrder {
+		if c.missed {
+			if n++; longest == nil || c.lost.Before(longest.lost) {
+				longest = c
+			}
+		}
+	}
+	return n, longest
+}
+
+// boundMissed lets those that were lost longest ago become ordinary candidates
+// when there are more than maxLost.
+func (s *State) boundMissed() {
+	for {
+		n, longest := s.missedCandidates()
+		if n <= maxLost {
+			return
+		}
+		longest.missed = false
+	}
 }
 
 // onRefusal notes that a peer does not want us.
@@ -183,6 +245,7 @@ func (s *State) onRefusal(p PeerID, m *Bye) {
 	switch m.Reason {
 	case ByeLeaving:
 		c.gone = true
+		s.provedDead(p)
 	case ByeFull:
 		c.next = s.now.Add(s.jitter(time.Minute))
 		c.refused = true
@@ -193,17 +256,22 @@ func (s *State) onRefusal(p PeerID, m *Bye) {
 
 // memberChanged makes a node whose presence was heard a candidate.
 func (s *State) memberChanged(m *member) {
+	c := s.candidates[m.r.Origin]
 	if m.p.Left {
-		if c := s.candidates[m.r.Origin]; c != nil {
+		if c != nil {
 			c.gone = true
 		}
+		s.provedDead(m.r.Origin)
 		return
 	}
-	if c := s.candidates[m.r.Origin]; c != nil {
-		c.gone = false
+	if len(m.p.Record) > 0 {
+		s.heardOf(m.r.Origin, m.record())
 	}
-	if c := s.candidates[m.r.Origin]; c != nil && s.cfg.PeerExchange && len(m.p.Record) > 0 {
-		c.record = m.record()
+	if c != nil {
+		c.gone = false
+		if s.cfg.PeerExchange && len(m.p.Record) > 0 {
+			c.record = m.record()
+		}
 	}
 	if !s.full() || s.lacksTakers(m.p.Interests) {
 		s.after(taskDial, memberPause)
@@ -216,139 +284,29 @@ func (m *member) record() *PeerRecord {
 	return &PeerRecord{Peer: m.r.Origin, Seq: m.r.Epoch * 1_000_000, Bytes: m.p.Record}
 }
 
-// drawMembers makes candidates of up to want random members. The presences are
-// the largest view that a node has, so most neighbours come from here.
-func (s *State) drawMembers(want int) {
-	if !s.cfg.PeerExchange {
-		return
-	}
-	for range min(2*want, len(s.presences)) {
+// someMembers is up to about n random members that can be dialled, some of them
+// perhaps twice.
+func (s *State) someMembers(n int) []*member {
+	var list []*member
+	for range min(2*n, len(s.presences)) {
 		m := s.presenceByID[s.presences[s.cfg.Rand.IntN(len(s.presences))].ID]
-		if p := m.r.Origin; !m.p.Left && len(m.p.Record) > 0 && s.candidates[p] == nil && p != s.cfg.Self {
-			s.hear(p, SourceExchange, m.record())
-		}
-	}
-}
-
-func (s *State) onDialFailed(ev DialFailed) {
-	c := s.candidates[ev.Peer]
-	if c == nil || !c.dialling {
-		return
-	}
-	s.dialEnded(c)
-	s.count.DialsFailed++
-	c.fails++
-	limit := retryLate
-	if s.now.Sub(c.known) < retryRecent || !c.lost.IsZero() && s.now.Sub(c.lost) < retryRecent || c.source == SourceContact {
-		limit = retrySoon
-	}
-	pause := retryFirst << min(c.fails-1, 16)
-	c.next = later(c.next, s.now.Add(s.jitter(min(pause, limit))))
-}
-
-func (s *State) dialEnded(c *candidate) {
-	c.dialling = false
-	s.dials--
-	s.after(taskDial, 0)
-}
-
-// stranger reports whether a peer may belong to an island that lost touch: its
-// link broke without a goodbye, or its presence never came here. It is dialled
-// even by who has neighbours enough.
-func (s *State) stranger(c *candidate) bool {
-	return c.missed || s.members[c.peer] == nil && s.now.Sub(c.known) >= strangerPause
-}
-
-// dialMissing dials candidates while neighbours are missing, and strangers even
-// then, and returns when the next one may be dialled.
-func (s *State) dialMissing() time.Time {
-	if s.leaving {
-		return time.Time{}
-	}
-	if s.dials >= maxDials || len(s.links) >= (acceptFactor+1)*s.cfg.Degree {
-		return time.Time{} // a dial that ends, or a link that is lost, comes back here
-	}
-	places := s.places()
-	full := places <= 0
-	if !full {
-		s.drawMembers(places)
-	}
-	s.drawTakers()
-	var ready []*candidate
-	var next time.Time
-	for _, c := range s.candidateOrder {
-		at := c.next
-		switch {
-		case c.dialling || c.gone || s.links[c.peer] != nil || s.banned[c.peer].After(s.now):
-			continue
-		case full && c.wanted:
-		case full && (s.crowded() || s.members[c.peer] != nil && !c.missed):
-			continue
-		case full && !c.missed:
-			at = later(at, c.known.Add(strangerPause))
-		}
-		if !at.After(s.now) {
-			ready = append(ready, c)
-		} else if next.IsZero() || at.Before(next) {
-			next = at
-		}
-	}
-	// Chance decides among equals, so that overlays do not cluster round the
-	// peers that everybody heard of first; but what failed comes last.
-	s.cfg.Rand.Shuffle(len(ready), func(i, j int) { ready[i], ready[j] = ready[j], ready[i] })
-	slices.SortStableFunc(ready, func(a, b *candidate) int { return cmp.Compare(a.fails, b.fails) })
-	for _, c := range ready {
-		if s.dials >= maxDials || !c.wanted && places <= 0 && (s.crowded() || !s.stranger(c)) {
-			continue // a dial that ends, or a link that is lost, comes back here
-		}
-		places--
-		c.dialling = true
-		s.dials++
-		s.count.Dials++
-		s.do(Dial{c.peer, c.record})
-	}
-	return next
-}
-
-// onPeersRequest answers with peers that this node believes to be up.
-func (s *State) onPeersRequest(l *link) {
-	if !s.cfg.PeerExchange || s.now.Sub(l.toldPeers) < tellPause {
-		return
-	}
-	l.toldPeers = s.now
-	s.do(Send{To: l.peer, Msg: s.peerList(l.peer)})
-}
-
-// peerList is a random choice of up to MaxRecords peers for one that asks.
-func (s *State) peerList(asker PeerID) *PeerList {
-	list := new(PeerList)
-	if len(s.candidateOrder) == 0 {
-		return list
-	}
-	first := s.cfg.Rand.IntN(len(s.candidateOrder))
-	for i := range s.candidateOrder {
-		c := s.candidateOrder[(first+i)%len(s.candidateOrder)]
-		if c.record != nil && c.peer != asker && !c.gone && c.fails == 0 {
-			list.Records = append(list.Records, *c.record)
-		}
-		if len(list.Records) == MaxRecords {
-			break
+		if !m.p.Left && len(m.p.Record) > 0 && m.r.Origin != s.cfg.Self && len(list) < n {
+			list = append(list, m)
 		}
 	}
 	return list
 }
 
-// onPeerList takes in the peers that we asked for.
-func (s *State) onPeerList(l *link, m *PeerList) {
-	if !l.askedPeers || !s.cfg.PeerExchange {
-		s.count.RecordsRefused += uint64(len(m.Records))
+// drawMembers makes candidates of up to want random members. The presences are
+// the largest view that a node has, so most neighbours come from here.
+func (s *State) drawMembers(want int) {
+	if !s.cfg.PeerExchange || want <= 0 {
 		return
 	}
-	l.askedPeers = false
-	for _, r := range m.Records[:min(len(m.Records), MaxRecords)] {
-		if r.Peer == s.cfg.Self || r.Peer == "" {
-			continue
+	for range min(2*want, len(s.presences)) {
+		m := s.presenceByID[s.presences[s.cfg.Rand.IntN(len(s.presences))].ID]
+		if p := m.r.Origin; !m.p.Left && len(m.p.Record) > 0 && s.candidates[p] == nil && p != s.cfg.Self {
+			s.hear(Candidate{Peer: p, Source: SourceExchange, Record: m.record()}, "")
 		}
-		s.hear(r.Peer, SourceExchange, &r)
 	}
 }

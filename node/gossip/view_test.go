@@ -237,15 +237,15 @@ func TestCandidatesCap(t *testing.T) {
 	if late < maxCandidates/4 || late > maxCandidates*3/4 {
 		t.Errorf("%d of %d candidates are of the second half that was heard of", late, maxCandidates)
 	}
-	// Those that this node found itself are not displaced by hearsay.
+	// Those that the user named are not displaced by hearsay.
 	n = alone(t)
 	for i := range maxCandidates {
-		n.do(Candidate{Peer: PeerID(fmt.Sprint("A", i)), Source: SourceKademlia})
+		n.do(Candidate{Peer: PeerID(fmt.Sprint("A", i)), Source: SourceContact})
 	}
 	n.do(Candidate{Peer: "named", Source: SourceExchange})
 	n.up("inbound") // works without being remembered
 	if n.s.candidates["named"] != nil || n.s.links["inbound"] == nil {
-		t.Error("what was found was forgotten for what was named")
+		t.Error("what the user named was forgotten for what a peer named")
 	}
 	n.do(LinkDown{"inbound"})
 }
@@ -310,8 +310,13 @@ func TestPeersRequest(t *testing.T) {
 		n.do(Candidate{Peer: p, Source: SourceLAN, Record: record(p)})
 	}
 	n.wait(tellPause)
-	if got := ask(); len(got[0].Records) != MaxRecords {
-		t.Errorf("%d records, at most %d", len(got[0].Records), MaxRecords)
+	if got := ask(); len(got[0].Records) != MaxOffered {
+		t.Errorf("%d records, later on %d", len(got[0].Records), MaxOffered)
+	}
+	n.up("A")
+	n.recv("A", &PeersRequest{})
+	if got := sent[*PeerList](n, "A"); len(got) != 1 || len(got[0].Records) != MaxRecords {
+		t.Errorf("a new neighbour was told %v, want %d records", got, MaxRecords)
 	}
 }
 

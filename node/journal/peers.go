@@ -28,7 +28,7 @@ type KnownPeer struct {
 	Record   []byte         // signed peer record, an envelope; may be empty
 	Addrs    []ma.Multiaddr // where it was reachable
 	LastSeen time.Time      // kept to the millisecond; zero: never
-	Anchor   bool           // it was a neighbour: among the first to dial again
+	Anchor   bool           // among the oldest neighbours when it was saved: the first to dial again
 	Source   string         // how it was learnt, for people
 }
 

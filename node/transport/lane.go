@@ -260,12 +260,10 @@ func sizeOf(m gossip.Message) int {
 		return frame + 3*len(m.Types)
 	case *gossip.Receipt:
 		return frame + len(m.Verdicts)
+	case *gossip.PeersRequest:
+		return frame + sizeOfRecords(m.Records)
 	case *gossip.PeerList:
-		n := frame
-		for i := range m.Records {
-			n += 3 + len(m.Records[i].Bytes)
-		}
-		return n
+		return frame + sizeOfRecords(m.Records)
 	case *gossip.Sync:
 		n := frame
 		for i := range m.Ranges {
@@ -280,6 +278,13 @@ func sizeOf(m gossip.Message) int {
 		return frame + 32*len(m.IDs)
 	}
 	return frame
+}
+
+func sizeOfRecords(records []gossip.PeerRecord) (n int) {
+	for i := range records {
+		n += 3 + len(records[i].Bytes)
+	}
+	return n
 }
 
 // fifo is a queue of messages that keeps its memory while it is in use.

@@ -146,6 +146,7 @@ func TestSizeOf(t *testing.T) {
 	for _, m := range []gossip.Message{
 		&gossip.Interests{Types: []uint16{1, 1000, 65535}}, &gossip.Push{Rumor: newRumor(t, 1, 1000)}, &gossip.Fill{Rumor: newRumor(t, 1, 0)},
 		&gossip.Receipt{Verdicts: make([]gossip.Verdict, 1000)}, &gossip.Ping{Number: 1 << 63}, &gossip.Pong{}, &gossip.Bye{Reason: 1}, &gossip.PeersRequest{},
+		&gossip.PeersRequest{Records: []gossip.PeerRecord{{Bytes: make([]byte, 300)}}},
 		&gossip.PeerList{Records: []gossip.PeerRecord{{Bytes: make([]byte, 300)}, {Bytes: make([]byte, 3000)}}},
 		&gossip.Want{IDs: make([]gossip.RumorID, 100)},
 		&gossip.Sync{Group: 5, Ranges: []gossip.Range{

@@ -55,6 +55,7 @@ type link struct {
 	out     [lanes]*lane
 	inbound chan *inbound // the peer's gossip stream, once
 	credit  atomic.Int32  // peer lists that the peer may send
+	offered atomic.Int64  // when its offers of peers were last looked at, Unix ns; 0 = never
 
 	announced chan struct{} // closed when LinkUp has been emitted
 	ending    chan struct{} // closed when the link is over
@@ -155,7 +156,11 @@ func (l *link) serve(dialled bool) {
 	t := l.t
 	log.Debugf("link to %s is up, agent %q", l.peer, l.theirs.Agent)
 	t.host.ConnManager().Protect(l.peer, tag)
-	t.cfg.Emit(gossip.LinkUp{Peer: gossip.PeerID(l.peer), Dialled: dialled})
+	t.cfg.Emit(gossip.LinkUp{
+		Peer:    gossip.PeerID(l.peer),
+		Dialled: dialled,
+		Net:     NetGroup(l.out[gossipLane].stream.Conn().RemoteMultiaddr()),
+	})
 	close(l.announced)
 	<-l.ending
 	l.finish()

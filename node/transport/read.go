@@ -101,34 +101,49 @@ func (l *link) read(id laneID, in *inbound) (cause, error) {
 	}
 }
 
+// offerPause is how often the signatures of what a peer offers with its requests
+// are looked at. The core answers no more often either.
+const offerPause = 10 * time.Second
+
 // admit finishes a message that only libp2p can check. It returns false for a
 // message that is not to be emitted.
 func (l *link) admit(m gossip.Message) bool {
-	list, ok := m.(*gossip.PeerList)
-	if !ok {
-		return true
-	}
-	// Signatures are dear: only as many lists are looked at as were asked for,
-	// and one that tells a newcomer of others before it could ask.
-	for credit := l.credit.Load(); ; credit = l.credit.Load() {
-		if credit == 0 {
-			l.t.stats.unasked.Add(1)
-			return false
+	switch m := m.(type) {
+	case *gossip.PeersRequest:
+		now := time.Now().UnixNano()
+		last := l.offered.Load()
+		if last != 0 && now-last < int64(offerPause) || !l.offered.CompareAndSwap(last, now) {
+			m.Records = nil // the request itself costs nothing
 		}
-		if l.credit.CompareAndSwap(credit, credit-1) {
-			break
+		m.Records = l.verified(m.Records)
+	case *gossip.PeerList:
+		// Signatures are dear: only as many lists are looked at as were asked
+		// for, and one that tells a newcomer of others before it could ask.
+		for credit := l.credit.Load(); ; credit = l.credit.Load() {
+			if credit == 0 {
+				l.t.stats.unasked.Add(1)
+				return false
+			}
+			if l.credit.CompareAndSwap(credit, credit-1) {
+				break
+			}
 		}
+		m.Records = l.verified(m.Records)
 	}
-	records := list.Records[:0]
-	for _, r := range list.Records {
-		verified, err := VerifyRecord(r.Bytes)
+	return true
+}
+
+// verified is those of the records whose signatures are good.
+func (l *link) verified(records []gossip.PeerRecord) []gossip.PeerRecord {
+	good := records[:0]
+	for _, r := range records {
+		v, err := VerifyRecord(r.Bytes)
 		if err != nil {
 			l.t.stats.badRecords.Add(1)
 			log.Debugf("%s told a bad record: %v", l.peer, err)
 			continue
 		}
-		records = append(records, verified)
+		good = append(good, v)
 	}
-	list.Records = records
-	return true
+	return good
 }

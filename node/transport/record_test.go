@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/record"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -115,5 +116,47 @@ func TestPeerLists(t *testing.T) {
 	awaitMsg[*gossip.PeersRequest](b, a.id)
 	if n := b.Stats().Unasked + uint64(received[*gossip.PeerList](b)); n != 3 {
 		t.Errorf("%d lists", n)
+	}
+}
+
+// TestOfferedPeers: what a peer offers with its requests is looked at as rarely
+// as the core answers them, and only what is properly signed gets there.
+func TestOfferedPeers(t *testing.T) {
+	a, b := newNode(t, newHost(t)), newNode(t, newHost(t))
+	connect(t, a, b)
+	good := selfRecord(t, a.host)
+	offer := &gossip.PeersRequest{Records: []gossip.PeerRecord{good, {Bytes: []byte("rubbish")}}}
+	a.Send(b.id, offer, false)
+	if got := awaitMsg[*gossip.PeersRequest](b, a.id).Records; len(got) != 1 || got[0].Peer != a.id || got[0].Seq != good.Seq {
+		t.Errorf("%+v", got)
+	}
+	a.Send(b.id, offer, false)
+	if got := awaitMsg[*gossip.PeersRequest](b, a.id).Records; len(got) != 0 {
+		t.Errorf("looked at again at once: %+v", got)
+	}
+	if n := b.Stats().BadRecords; n != 1 {
+		t.Errorf("%d bad records", n)
+	}
+}
+
+// TestProbe: a probe tells whether a peer is there, and makes no link.
+func TestProbe(t *testing.T) {
+	a, b := newNode(t, newHost(t)), newNode(t, newHost(t))
+	a.host.Peerstore().AddAddrs(b.host.ID(), b.host.Addrs(), peerstore.PermanentAddrTTL)
+	a.Probe(b.id)
+	a.await("an answer to the probe", func(ev gossip.Event) bool { return ev == gossip.Reached{Peer: b.id} })
+	if len(a.Links()) != 0 || len(b.Links()) != 0 {
+		t.Errorf("links %+v and %+v", a.Links(), b.Links())
+	}
+	nobody, err := peer.IDFromPrivateKey(newKey(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Its address is b's: who answers there is somebody else.
+	a.host.Peerstore().AddAddrs(nobody, b.host.Addrs(), peerstore.PermanentAddrTTL)
+	a.Probe(gossip.PeerID(nobody))
+	a.awaitFailed(gossip.PeerID(nobody))
+	if a.Failure(gossip.PeerID(nobody)).Err == nil {
+		t.Error("nothing is said about why")
 	}
 }

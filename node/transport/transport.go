@@ -166,6 +166,29 @@ func (t *Transport) Dial(p gossip.PeerID) {
 	}()
 }
 
+// Probe finds out whether a peer, whose addresses the host must know, can be
+// reached. It returns at once; Reached or DialFailed follows within 10 s. No
+// link comes of it, only a connection, which is the connection manager's.
+func (t *Transport) Probe(p gossip.PeerID) {
+	rem := t.enter(peer.ID(p))
+	if rem == nil { // closed or leaving: nobody waits for an answer
+		return
+	}
+	go func() {
+		defer t.exit(peer.ID(p), rem)
+		ctx, cancel := context.WithTimeout(t.ctx, t.timing.greet)
+		defer cancel()
+		if err := t.host.Connect(ctx, peer.AddrInfo{ID: peer.ID(p)}); err != nil {
+			t.mu.Lock()
+			t.failed(peer.ID(p), fmt.Errorf("no connection: %w", err))
+			t.mu.Unlock()
+			t.cfg.Emit(gossip.DialFailed{Peer: p})
+			return
+		}
+		t.cfg.Emit(gossip.Reached{Peer: p})
+	}()
+}
+
 // Send queues a message on the link to a peer, an urgent one ahead of all
 // others. It never blocks. If the queue is full it returns true, for the caller
 // to hand the core a SendDropped. Without a link it does nothing: LinkDown is

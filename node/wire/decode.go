@@ -38,7 +38,7 @@ var (
 		fieldPing:         {1: varint},
 		fieldPong:         {1: varint},
 		fieldBye:          {1: varint},
-		fieldPeersRequest: {},
+		fieldPeersRequest: {1: chunk | repeated},
 		fieldPeerList:     {1: chunk | repeated},
 		fieldSync:         {1: varint, 2: varint, 3: chunk | repeated},
 		fieldWant:         idsSchema,
@@ -82,8 +82,8 @@ func open(body []byte) (protowire.Number, scanner, error) {
 //
 // The rumor of a Push or Fill lies in body, which must not be written to any
 // more; nothing else does. Rumors that are malformed give gossip.ErrRumor,
-// their proof and signature are not looked at. The records of a PeerList have
-// only Bytes, unverified.
+// their proof and signature are not looked at. Peer records have only Bytes,
+// unverified.
 func Decode(body []byte) (gossip.Message, error) {
 	kind, s, err := open(body)
 	if err != nil {
@@ -112,11 +112,9 @@ func Decode(body []byte) (gossip.Message, error) {
 		}
 		m = bye
 	case fieldPeersRequest:
-		for s.next() {
-		}
-		m = &gossip.PeersRequest{}
+		m = &gossip.PeersRequest{Records: decodeRecords(&s, gossip.MaxOffered)}
 	case fieldPeerList:
-		m = decodePeerList(&s)
+		m = &gossip.PeerList{Records: decodeRecords(&s, gossip.MaxRecords)}
 	case fieldSync:
 		m = decodeSync(&s)
 	case fieldWant:
@@ -237,16 +235,17 @@ func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message
 // gossip.Rumor.Size reckons with 64.
 const rumorSlack = 64
 
-func decodePeerList(s *scanner) *gossip.PeerList {
-	m := &gossip.PeerList{}
+// decodeRecords reads a message that is peer records, at most so many.
+func decodeRecords(s *scanner, most int) []gossip.PeerRecord {
+	var records []gossip.PeerRecord
 	for s.next() {
-		if len(m.Records) == gossip.MaxRecords {
-			s.err = malformed("more than %d records", gossip.MaxRecords)
-			return m
+		if len(records) == most {
+			s.err = malformed("more than %d records", most)
+			return nil
 		}
 		// A record may be kept for long, so it must not keep the others.
 		b := bytes.Clone(s.within(1, gossip.MaxRecord))
-		m.Records = append(m.Records, gossip.PeerRecord{Bytes: b})
+		records = append(records, gossip.PeerRecord{Bytes: b})
 	}
-	return m
+	return records
 }

@@ -19,6 +19,6 @@
 // later version may say more to an earlier one.
 //
 // The package knows nothing of streams. It does not verify peer records either:
-// Decode gives PeerList its signed envelopes, and the transport, which has
-// libp2p at hand, fills in the rest.
+// Decode gives PeerList and PeersRequest their signed envelopes, and the
+// transport, which has libp2p at hand, fills in the rest.
 package wire

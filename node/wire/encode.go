@@ -58,17 +58,9 @@ func AppendFrame(dst []byte, m gossip.Message) ([]byte, error) {
 		}
 		return appendFrame(dst, fieldBye, 0, func(b []byte) []byte { return appendNumber(b, 1, uint64(m.Reason)) }), nil
 	case *gossip.PeersRequest:
-		return appendFrame(dst, fieldPeersRequest, 0, func(b []byte) []byte { return b }), nil
+		return appendRecords(dst, fieldPeersRequest, m.Records, gossip.MaxOffered)
 	case *gossip.PeerList:
-		if err := checkPeerList(m); err != nil {
-			return dst, err
-		}
-		return appendFrame(dst, fieldPeerList, 0, func(b []byte) []byte {
-			for i := range m.Records {
-				b = appendTagged(b, 1, m.Records[i].Bytes)
-			}
-			return b
-		}), nil
+		return appendRecords(dst, fieldPeerList, m.Records, gossip.MaxRecords)
 	case *gossip.Sync:
 		if err := checkSync(m); err != nil {
 			return dst, err
@@ -143,16 +135,22 @@ func checkBye(m *gossip.Bye) error {
 	return nil
 }
 
-func checkPeerList(m *gossip.PeerList) error {
-	if len(m.Records) > gossip.MaxRecords {
-		return malformed("%d records, at most %d", len(m.Records), gossip.MaxRecords)
+// appendRecords writes the messages that are peer records, at most so many.
+func appendRecords(dst []byte, kind protowire.Number, records []gossip.PeerRecord, most int) ([]byte, error) {
+	if len(records) > most {
+		return dst, malformed("%d records, at most %d", len(records), most)
 	}
-	for i := range m.Records {
-		if n := len(m.Records[i].Bytes); n == 0 || n > gossip.MaxRecord {
-			return malformed("record of %d bytes, allowed are 1 to %d", n, gossip.MaxRecord)
+	for i := range records {
+		if n := len(records[i].Bytes); n == 0 || n > gossip.MaxRecord {
+			return dst, malformed("record of %d bytes, allowed are 1 to %d", n, gossip.MaxRecord)
 		}
 	}
-	return nil
+	return appendFrame(dst, kind, 0, func(b []byte) []byte {
+		for i := range records {
+			b = appendTagged(b, 1, records[i].Bytes)
+		}
+		return b
+	}), nil
 }
 
 // appendFrame appends a frame with one kind, whose message fill appends. The

@@ -87,6 +87,9 @@ func describe(m gossip.Message) string {
 		fmt.Fprintf(&b, "bye %d\n", m.Reason)
 	case *gossip.PeersRequest:
 		b.WriteString("peers request\n")
+		for _, r := range m.Records {
+			fmt.Fprintf(&b, "  record %x\n", r.Bytes)
+		}
 	case *gossip.PeerList:
 		b.WriteString("peer list\n")
 		for _, r := range m.Records {

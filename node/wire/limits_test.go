@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -57,11 +58,12 @@ func largest(t testing.TB) []gossip.Message {
 	for range gossip.MaxRecords {
 		list.Records = append(list.Records, gossip.PeerRecord{Bytes: full('r', gossip.MaxRecord)})
 	}
+	offer := &gossip.PeersRequest{Records: slices.Clone(list.Records[:gossip.MaxOffered])}
 	return []gossip.Message{
 		interests, &gossip.Push{Rumor: r, Hops: 255}, &gossip.Fill{Rumor: r, Hops: 255},
 		&gossip.Receipt{Verdicts: make([]gossip.Verdict, gossip.MaxVerdicts)},
 		&gossip.Ping{Number: math.MaxUint64}, &gossip.Pong{Number: math.MaxUint64}, &gossip.Bye{Reason: 255},
-		&gossip.PeersRequest{}, list, sync, want,
+		offer, list, sync, want,
 		&gossip.Have{Group: want.Group, IDs: want.IDs}, &gossip.Graft{Group: want.Group, IDs: want.IDs},
 	}
 }
@@ -101,6 +103,8 @@ func TestTooLarge(t *testing.T) {
 			m.Rumor.PublicKey = append(m.Rumor.PublicKey, one...)
 		case *gossip.Receipt:
 			m.Verdicts = append(m.Verdicts, gossip.VerdictNew)
+		case *gossip.PeersRequest:
+			m.Records = append(m.Records, gossip.PeerRecord{Bytes: one})
 		case *gossip.PeerList:
 			m.Records = append(m.Records, gossip.PeerRecord{Bytes: one})
 		case *gossip.Sync:
@@ -132,6 +136,8 @@ func TestSenderRefuses(t *testing.T) {
 		&gossip.Push{},
 		&gossip.Push{Rumor: &gossip.Rumor{Signed: make([]byte, gossip.MaxSigned+1)}},
 		&gossip.Bye{},
+		&gossip.PeersRequest{Records: []gossip.PeerRecord{{}}},
+		&gossip.PeersRequest{Records: []gossip.PeerRecord{{Bytes: make([]byte, gossip.MaxRecord+1)}}},
 		&gossip.PeerList{Records: []gossip.PeerRecord{{}}},
 		&gossip.PeerList{Records: []gossip.PeerRecord{{Bytes: make([]byte, gossip.MaxRecord+1)}}},
 		&gossip.Want{Group: gossip.GroupPresence + 1},

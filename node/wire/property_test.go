@@ -34,7 +34,11 @@ func messages() *rapid.Generator[gossip.Message] {
 		case 6:
 			return &gossip.Bye{Reason: gossip.ByeReason(rapid.Uint8Range(1, 255).Draw(t, "reason"))}
 		case 7:
-			return &gossip.PeersRequest{}
+			m := &gossip.PeersRequest{}
+			for range rapid.IntRange(0, 5).Draw(t, "records") {
+				m.Records = append(m.Records, gossip.PeerRecord{Bytes: chunks(1, 300).Draw(t, "record")})
+			}
+			return m
 		case 8:
 			m := &gossip.PeerList{}
 			for range rapid.IntRange(0, 5).Draw(t, "records") {
@@ -291,6 +295,8 @@ func retained(m gossip.Message) int {
 		return rumor(m.Rumor)
 	case *gossip.Receipt:
 		return cap(m.Verdicts)
+	case *gossip.PeersRequest:
+		return retained(&gossip.PeerList{Records: m.Records})
 	case *gossip.PeerList:
 		n := 0
 		for _, r := range m.Records {
@@ -318,6 +324,8 @@ func retained(m gossip.Message) int {
 func overhead(m gossip.Message) int {
 	const fixed = 512
 	switch m := m.(type) {
+	case *gossip.PeersRequest:
+		return fixed + 64*cap(m.Records)
 	case *gossip.PeerList:
 		return fixed + 64*cap(m.Records)
 	case *gossip.Sync:

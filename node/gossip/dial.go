@@ -1,0 +1,346 @@
+package gossip
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// When to dial which candidate, and when again.
+
+const (
+	// Both ends of a new pair hear of each other at the same time. If both
+	// dialled, TCP would open one connection from two initiators and Noise
+	// would fail on it; so the larger peer ID waits this long, and as much
+	// again at random.
+	courtesy = time.Second
+	// A peer that does not answer is dialled again after retryFirst, then after
+	// twice as long each time, up to retrySoon while it was heard of or lost
+	// within retryRecent, and up to retryLate after that. One that nobody but
+	// other peers ever spoke of, and that was never met, waits for retryLate at
+	// once: made-up peers could all lead to one victim's address.
+	retryFirst  = time.Second
+	retrySoon   = 8 * time.Second
+	retryRecent = 10 * time.Minute
+	retryLate   = 10 * time.Minute
+	// Lost neighbours are retried for lostMemory, all of them together about
+	// once in retryLost: an island finds the others soon after it can.
+	retryLost  = 30 * time.Second
+	lostMemory = 24 * time.Hour
+	// A peer whose links keep breaking within flapTime is dialled at most
+	// flapDials times a minute.
+	flapTime  = 30 * time.Second
+	flapDials = 5
+	// A peer was met lately if it was within metLately.
+	metLately = 10 * time.Minute
+	// strangerPause is how long a peer's presence may take to get here.
+	strangerPause = 3 * time.Second
+	// memberPause gathers presences before neighbours are drawn from them.
+	memberPause = 20 * time.Millisecond
+	// One place in sampleShare goes to a peer of the sample, if it can be dialled.
+	sampleShare = 3
+)
+
+// pause is what keeps a peer from being dialled. It outlives the candidate: who
+// is forgotten and named again is not new.
+type pause struct {
+	next  time.Time // not dialled before
+	fails int       // since the last link
+	flaps int       // links in a row that broke soon
+	dials [flapDials]time.Time
+}
+
+// linkBroke notes that a link broke after a while.
+func (p *pause) linkBroke(after time.Duration) {
+	if after < flapTime {
+		p.flaps++
+	} else {
+		p.flaps = 0
+	}
+}
+
+// dialled notes a dial.
+func (p *pause) dialled(now time.Time) {
+	copy(p.dials[1:], p.dials[:])
+	p.dials[0] = now
+}
+
+// flapsUntil is when a peer whose links keep breaking may be dialled again.
+func (p *pause) flapsUntil() time.Time {
+	if last := p.dials[flapDials-1]; p.flaps > 1 && !last.IsZero() {
+		return last.Add(time.Minute)
+	}
+	return time.Time{}
+}
+
+// pauses remembers the pauses of peers that were forgotten, the last maxPauses.
+type pauses struct {
+	of    map[PeerID]pause
+	order []PeerID // in which they were put, those that were taken among them
+}
+
+func (s *pauses) put(p PeerID, of pause, now time.Time) {
+	if of.fails == 0 && of.flaps == 0 && !of.next.After(now) {
+		return
+	}
+	if len(s.order) == maxPauses {
+		delete(s.of, s.order[0])
+		s.order = slices.Delete(s.order, 0, 1)
+	}
+	s.of[p] = of
+	s.order = append(s.order, p)
+}
+
+// take is the pause of a peer, which is not remembered any more.
+func (s *pauses) take(p PeerID) pause {
+	of, known := s.of[p]
+	if known {
+		delete(s.of, p)
+		s.order = slices.DeleteFunc(s.order, func(q PeerID) bool { return q == p })
+	}
+	return of
+}
+
+// planDial sees to it that a candidate is looked at when it may be dialled.
+func (s *State) planDial(c *candidate) {
+	at := c.next
+	if s.full() && !c.wanted && !c.missed {
+		if !foundApart(c) {
+			return
+		}
+		at = later(at, c.known.Add(strangerPause))
+	}
+	s.schedule(taskDial, later(at, s.now))
+}
+
+func (s *State) courtesy() time.Duration {
+	return courtesy + time.Duration(s.cfg.Rand.Int64N(int64(courtesy)))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func (s *State) onReached(ev Reached) {
+	c := s.candidates[ev.Peer]
+	if c == nil || !c.dialling {
+		return
+	}
+	s.dialEnded(c)
+	c.fails, c.gone, c.met = 0, false, s.now
+	s.change(c, func() { c.informant = "" })
+}
+
+func (s *State) onDialFailed(ev DialFailed) {
+	c := s.candidates[ev.Peer]
+	if c == nil || !c.dialling {
+		return
+	}
+	s.dialEnded(c)
+	s.count.DialsFailed++
+	c.fails++
+	c.anchor = false
+	if c.fails > 1 || c.met.IsZero() {
+		s.provedDead(c.peer)
+	}
+	limit := retryLate
+	lately := s.now.Sub(c.known) < retryRecent || !c.lost.IsZero() && s.now.Sub(c.lost) < retryRecent
+	pause := retryFirst << min(c.fails-1, 16)
+	switch {
+	case s.merelyNamed(c):
+		pause = retryLate
+	case lately || c.source == SourceContact:
+		limit = retrySoon
+	case c.missed && s.now.Sub(c.lost) < lostMemory:
+		n, _ := s.missedCandidates()
+		limit = min(retryLate, retryLost*time.Duration(n))
+	case c.missed:
+		c.missed = false
+	}
+	c.next = later(c.next, s.now.Add(s.jitter(min(pause, limit))))
+	c.next = later(c.next, c.flapsUntil())
+}
+
+// merelyNamed reports whether there is no more to a candidate than what other
+// peers say. A node without neighbours cannot be so choosy.
+func (s *State) merelyNamed(c *candidate) bool {
+	return (c.source == SourceExchange || c.source == SourceKademlia) &&
+		c.met.IsZero() && s.members[c.peer] == nil && len(s.links) > 0
+}
+
+func (s *State) dialEnded(c *candidate) {
+	c.dialling, c.probing = false, false
+	s.dials--
+	s.after(taskDial, 0)
+}
+
+// foundApart reports whether a candidate was found by a way that does not lead
+// over neighbours, and has not been met: then it may be on another island.
+func foundApart(c *candidate) bool {
+	return c.source != SourceExchange && c.source != SourceInbound && c.met.IsZero()
+}
+
+// stranger reports whether a peer may belong to an island that lost touch: its
+// link broke without a goodbye, or it was found and its presence never came
+// here. It is dialled even by who has neighbours enough.
+func (s *State) stranger(c *candidate) bool {
+	return c.missed || foundApart(c) && s.members[c.peer] == nil && s.now.Sub(c.known) >= strangerPause
+}
+
+// dialMissing dials candidates while neighbours are missing, and strangers even
+// then, and returns when the next one may be dialled.
+func (s *State) dialMissing() time.Time {
+	if s.leaving {
+		return time.Time{}
+	}
+	if s.dials >= maxDials || len(s.links) >= (acceptFactor+1)*s.cfg.Degree {
+		return time.Time{} // a dial that ends, or a link that is lost, comes back here
+	}
+	places := s.places()
+	full := places <= 0
+	if !full {
+		s.drawMembers(places)
+	}
+	s.drawTakers()
+	var ready []*candidate
+	var next time.Time
+	for _, c := range s.candidateOrder {
+		at := c.next
+		switch {
+		case c.dialling || c.gone || s.links[c.peer] != nil || s.banned[c.peer].After(s.now):
+			continue
+		case full && c.wanted:
+		case full && (s.crowded() || !c.missed && (!foundApart(c) || s.members[c.peer] != nil)):
+			continue
+		case full && !c.missed:
+			at = later(at, c.known.Add(strangerPause))
+		}
+		if !at.After(s.now) {
+			ready = append(ready, c)
+		} else if next.IsZero() || at.Before(next) {
+			next = at
+		}
+	}
+	if len(ready) == 0 {
+		return next
+	}
+	var left []*candidate // those whose group has neighbours enough
+	chosen := s.chosen()
+	for _, c := range s.inOrder(ready, max(places, 0), chosen) {
+		reason := c.wanted || s.stranger(c) && !s.crowded()
+		switch {
+		case s.dials >= maxDials || places <= 0 && !reason:
+			// a dial that ends, or a link that is lost, comes back here
+		case c.net != "" && chosen[c.net] >= groupLinks && !reason:
+			left = append(left, c)
+		default:
+			chosen[c.net]++
+			places--
+			s.dial(c)
+		}
+	}
+	for _, c := range left {
+		if s.dials >= maxDials || places <= 0 || s.othersThan(chosen) {
+			break
+		}
+		places--
+		s.dial(c)
+	}
+	return next
+}
+
+func (s *State) dial(c *candidate) {
+	c.dialling = true
+	c.dialled(s.now)
+	s.dials++
+	s.count.Dials++
+	s.do(Dial{c.peer, c.record, c.probing})
+}
+
+// inOrder says which of the candidates to dial first. Anchors come before all,
+// and what failed last. Network groups take turns. Who was met lately is better
+// than who was not, since a place is to be filled now. Apart from that chance
+// decides, so that overlays do not cluster round the peers that everybody heard
+// of first; a part of it by the sample, so that nobody can sway it by talking
+// much.
+func (s *State) inOrder(ready []*candidate, places int, chosen map[NetGroup]int) []*candidate {
+	s.cfg.Rand.Shuffle(len(ready), func(i, j int) { ready[i], ready[j] = ready[j], ready[i] })
+	sampled := make(map[PeerID]bool)
+	for range min(places, maxDials) {
+		if s.cfg.Rand.IntN(sampleShare) == 0 {
+			for _, r := range s.sampler.sample(1) {
+				sampled[r.Peer] = true
+			}
+		}
+	}
+	type key struct {
+		c             *candidate
+		turn, quality int
+	}
+	keys := make([]key, len(ready))
+	for i, c := range ready {
+		k := key{c: c}
+		switch {
+		case sampled[c.peer]:
+			k.quality = 0
+		case s.now.Sub(c.met) < metLately:
+			k.quality = 1
+		default:
+			k.quality = 2
+		}
+		keys[i] = k
+	}
+	compare := func(a, b key) int {
+		if a.c.anchor != b.c.anchor {
+			if a.c.anchor {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.c.fails, b.c.fails), cmp.Compare(a.turn, b.turn), cmp.Compare(a.quality, b.quality))
+	}
+	slices.SortStableFunc(keys, compare)
+	turns := make(map[NetGroup]int)
+	for i := range keys {
+		if net := keys[i].c.net; net != "" {
+			keys[i].turn = chosen[net] + turns[net]
+			turns[net]++
+		}
+	}
+	slices.SortStableFunc(keys, compare)
+	for i, k := range keys {
+		ready[i] = k.c
+	}
+	return ready
+}
+
+// probe tests whether a remembered peer is still there, so that those that are
+// not are known before they are needed (the feelers of Bitcoin Core): of the
+// sample first, then of those that were met longest ago or never.
+func (s *State) probe() {
+	if s.dials >= maxDials {
+		return
+	}
+	var target *candidate
+	better := func(c *candidate) bool {
+		a, b := s.sampler.holds(c.peer), target != nil && s.sampler.holds(target.peer)
+		return target == nil || a && !b || a == b && c.met.Before(target.met)
+	}
+	for _, c := range s.candidateOrder {
+		if c.dialling || c.gone || s.links[c.peer] != nil || c.next.After(s.now) || s.now.Sub(c.met) < metLately {
+			continue
+		}
+		if better(c) {
+			target = c
+		}
+	}
+	if target == nil {
+		return
+	}
+	s.count.Probes++
+	target.probing = true
+	s.dial(target)
+}

@@ -1,0 +1,150 @@
+package gossip
+
+// Network groups: who has many addresses in one part of the Internet can run
+// many nodes there cheaply, but hardly in many parts. So no part may have many
+// of a node's own choices, nor much of what it remembers, while there are
+// others (Heilman et al., "Eclipse Attacks on Bitcoin's Peer-to-Peer Network",
+// 2015). Where everybody is in one group, as in a campus, nothing is lost.
+
+// NetGroup names the part of the Internet that an address lies in: of IPv4 the
+// first 16 bits, of IPv6 the first 32. The core only compares them. "" is the
+// group of private and local addresses, which are cheap to have but lead
+// nowhere else: nothing is counted for it.
+type NetGroup string
+
+const (
+	// groupLinks is how many neighbours of a node's own choice may be of one
+	// group.
+	groupLinks = 2
+	// One in groupShare candidates may be of one group, and as many be named by
+	// one peer.
+	groupShare = 10
+	// One in sourceShare candidates may be of one source that others can write
+	// to: the DHT, and multicast.
+	sourceShare = 3
+)
+
+// netGroup is the group of a record's addresses.
+func (s *State) netGroup(r *PeerRecord) NetGroup {
+	if r == nil || len(r.Bytes) == 0 || s.cfg.NetGroup == nil {
+		return ""
+	}
+	return s.cfg.NetGroup(r.Bytes)
+}
+
+// shares counts candidates by what they have in common.
+type shares struct {
+	nets       map[NetGroup]int
+	informants map[PeerID]int
+	sources    map[Source]int
+}
+
+func newShares() shares {
+	return shares{make(map[NetGroup]int), make(map[PeerID]int), make(map[Source]int)}
+}
+
+func count[K comparable](m map[K]int, k K, n int) {
+	if m[k] += n; m[k] == 0 {
+		delete(m, k)
+	}
+}
+
+// add counts a candidate in, or with n = -1 out.
+func (h *shares) add(c *candidate, n int) {
+	count(h.sources, c.source, n)
+	if c.net != "" {
+		count(h.nets, c.net, n)
+	}
+	if c.informant != "" {
+		count(h.informants, c.informant, n)
+	}
+}
+
+// Each of these reports whether there are already as many like c as there may
+// be, more of them being so many more.
+
+func (h *shares) netFull(c *candidate, more int) bool {
+	return c.net != "" && h.nets[c.net]+more > maxCandidates/groupShare
+}
+
+func (h *shares) informantFull(c *candidate, more int) bool {
+	return c.informant != "" && h.informants[c.informant]+more > maxCandidates/groupShare
+}
+
+func (h *shares) sourceFull(c *candidate, more int) bool {
+	return (c.source == SourceKademlia || c.source == SourceLAN) && h.sources[c.source]+more > maxCandidates/sourceShare
+}
+
+// over reports whether a candidate is of a kind of which there are too many.
+func (h *shares) over(c *candidate) bool {
+	return h.netFull(c, 0) || h.informantFull(c, 0) || h.sourceFull(c, 0)
+}
+
+// chosen counts the neighbours of this node's own choice, and those that it is
+// dialling, by their group.
+func (s *State) chosen() map[NetGroup]int {
+	n := make(map[NetGroup]int)
+	for _, l := range s.linkOrder {
+		if l != nil && l.dialled && l.net != "" {
+			n[l.net]++
+		}
+	}
+	for _, c := range s.candidateOrder {
+		if c.dialling && c.net != "" {
+			n[c.net]++
+		}
+	}
+	return n
+}
+
+// beyond reports whether a neighbour is one too many of its group. Then it stays,
+// but is not counted among those of this node's own choice: others are dialled.
+func (s *State) beyond(net NetGroup) bool {
+	if net == "" {
+		return false
+	}
+	chosen := s.chosen()
+	return chosen[net] >= groupLinks && s.othersThan(chosen)
+}
+
+// othersThan reports whether there is a candidate left whose group has not yet
+// as many neighbours as it may have.
+func (s *State) othersThan(chosen map[NetGroup]int) bool {
+	for _, c := range s.candidateOrder {
+		if s.links[c.peer] == nil && !c.gone && !c.refused && c.fails == 0 && !s.banned[c.peer].After(s.now) && (c.net == "" || chosen[c.net] < groupLinks) {
+			return true
+		}
+	}
+	return false
+}
+
+// evictFor makes room for a newcomer by ending the youngest link that came from
+// the group with the most of them, if the newcomer's has fewer: who holds all
+// places from a few groups cannot keep others out.
+func (s *State) evictFor(ev LinkUp) bool {
+	if ev.Net == "" || ev.Dialled || !s.cfg.PeerExchange {
+		return false
+	}
+	came := make(map[NetGroup]int)
+	for _, l := range s.linkOrder {
+		if l != nil && !l.dialled && !l.leaving && l.net != "" {
+			came[l.net]++
+		}
+	}
+	var victim *link
+	for _, l := range s.linkOrder {
+		if l == nil || l.dialled || l.leaving || l.net == "" || came[l.net] < came[ev.Net]+2 {
+			continue
+		}
+		if victim == nil || came[l.net] > came[victim.net] || came[l.net] == came[victim.net] && l.since.After(victim.since) {
+			victim = l
+		}
+	}
+	if victim == nil {
+		return false
+	}
+	s.count.LinksEvicted++
+	s.refuseLink(victim.peer, ByeFull, "its place went to one from elsewhere")
+	s.dropLink(victim)
+	return true
+}
