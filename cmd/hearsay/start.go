@@ -85,6 +85,7 @@ func (as *assembly) open() error {
 		MDNS:              cfg.MDNS,
 		Kademlia:          cfg.Kademlia,
 		PeerExchange:      cfg.PeerExchange,
+		Shuffle:           node.DefaultConfig().Shuffle,
 		Degree:            cfg.Degree,
 		CacheSize:         cfg.CacheSize,
 		DifficultyBits:    cfg.DifficultyBits,

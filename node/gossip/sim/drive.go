@@ -112,7 +112,11 @@ func (n *Network) carryOut(nd *node, a gossip.Action) {
 		nd.epoch = max(a.Above+1, uint64(n.clock(nd).UnixMilli()))
 		n.later(nd, 0, gossip.EpochRaised{Epoch: nd.epoch})
 	case gossip.Dial:
-		n.dial(nd, a.Peer, nd.run, n.dialTime(nd, n.byID[a.Peer]))
+		if after := n.dialTime(nd, n.byID[a.Peer]); a.Probe {
+			n.probe(nd, a.Peer, after)
+		} else {
+			n.dial(nd, a.Peer, nd.run, after)
+		}
 	case gossip.Hangup:
 		if w := nd.wires[a.Peer]; w != nil {
 			n.hangup(w, a.Now)

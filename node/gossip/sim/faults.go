@@ -99,16 +99,13 @@ func (n *Network) down(nd *node) {
 		return
 	}
 	links := nd.links()
+	if known := memory(nd.core.Status()); len(known) > 0 {
+		nd.remembered = known
+	}
 	nd.up, nd.core, nd.books = false, nil, nil
 	for _, w := range links {
 		if back := w.back; back.from.wires[nd.id] == back && !back.gone {
 			n.unlink(w)
-		}
-	}
-	if len(links) > 0 {
-		nd.remembered = nil
-		for _, w := range links {
-			nd.remembered = append(nd.remembered, w.to.index)
 		}
 	}
 	nd.wires = nil

@@ -332,6 +332,21 @@ func (n *Network) dial(from *node, peer gossip.PeerID, run uint32, after time.Du
 	})
 }
 
+// probe tells after a while whether another node can be reached.
+func (n *Network) probe(from *node, peer gossip.PeerID, after time.Duration) {
+	to := n.byID[peer]
+	run := from.run
+	n.at(n.now+after, func() {
+		switch {
+		case !from.up || from.run != run:
+		case to == nil || !to.up || n.separated(from.index, to.index) || n.separated(to.index, from.index):
+			n.give(from, gossip.DialFailed{Peer: peer})
+		default:
+			n.give(from, gossip.Reached{Peer: peer})
+		}
+	})
+}
+
 // dialTime is one and a half round trips.
 func (n *Network) dialTime(from, to *node) time.Duration {
 	if n.cfg.Links.Delay == nil || to == nil {
@@ -345,8 +360,8 @@ func (n *Network) link(from, to *node) {
 	there.back, back.back = back, there
 	there.delay, back.delay = n.drawDelay(from, to), n.drawDelay(to, from)
 	from.wires[to.id], to.wires[from.id] = there, back
-	n.give(to, gossip.LinkUp{Peer: from.id})
-	n.give(from, gossip.LinkUp{Peer: to.id, Dialled: true})
+	n.give(to, gossip.LinkUp{Peer: from.id, Net: n.net(from)})
+	n.give(from, gossip.LinkUp{Peer: to.id, Net: n.net(to), Dialled: true})
 }
 
 func (n *Network) drawDelay(from, to *node) time.Duration {

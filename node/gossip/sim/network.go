@@ -30,9 +30,12 @@ type Config struct {
 	// Contacts is how many random nodes each node knows at its start: earlier
 	// ones when it starts first, any when it comes back.
 	Contacts int
-	// Silent, unless nil, says which nodes do not announce their presence. A
+	// Silent, unless nil, says which nodes do not announce their presence
+	// (gossip.Config.Quiet): they find each other by the exchange of peers. A
 	// presence from everybody to everybody is most of what a large network costs.
 	Silent func(i int) bool
+	// Net, unless nil, is the network group of node i's address.
+	Net func(i int) gossip.NetGroup
 	// Hostile, unless nil, says which nodes keep no promises: nothing is
 	// expected at them or of them. Wrap makes them so.
 	Hostile func(i int) bool
@@ -90,8 +93,8 @@ type node struct {
 	run      uint32 // counts its starts
 	epoch    uint64 // the last one on its disk
 	forgot   bool   // the disk was lost
-	// remembered are the neighbours that it had when it went down last.
-	remembered []int
+	// remembered is whom it knew when it went down last.
+	remembered []gossip.Candidate
 	skew       time.Duration // of its wall clock
 	pause      time.Duration // that it takes for each event
 	free       time.Duration // when it has worked off what came
@@ -161,6 +164,15 @@ func (n *Network) boot(nd *node) {
 	cfg.Epoch = nd.epoch
 	cfg.Rand = rand.New(rand.NewPCG(n.cfg.Seed, uint64(nd.index)<<32|uint64(nd.run)))
 	cfg.Verifier = verifier{}
+	cfg.Quiet = n.cfg.Silent != nil && n.cfg.Silent(nd.index)
+	if n.cfg.Net != nil {
+		cfg.NetGroup = func(record []byte) gossip.NetGroup {
+			if len(record) == recordSize {
+				return n.net(n.byID[gossip.PeerID(record[:len(nd.id)])])
+			}
+			return ""
+		}
+	}
 	core, err := gossip.New(cfg)
 	if err != nil {
 		panic(err) // the scenario is wrong
@@ -180,9 +192,7 @@ func (n *Network) boot(nd *node) {
 			n.give(nd, gossip.Subscribe{Module: m, DataType: t, Votes: nd.voting[m]})
 		}
 	}
-	if n.cfg.Silent == nil || !n.cfg.Silent(nd.index) {
-		n.give(nd, gossip.SelfRecord{Record: recordOf(nd, cfg.Epoch)})
-	}
+	n.give(nd, gossip.SelfRecord{Record: recordOf(nd, cfg.Epoch)})
 	earlier := nd.index
 	if nd.run > 1 {
 		earlier = len(n.nodes)
@@ -190,9 +200,35 @@ func (n *Network) boot(nd *node) {
 	for range min(n.cfg.Contacts, earlier) {
 		n.give(nd, gossip.Candidate{Peer: n.nodes[n.rng.IntN(earlier)].id, Source: gossip.SourceContact})
 	}
-	for _, j := range nd.remembered {
-		n.give(nd, gossip.Candidate{Peer: n.nodes[j].id, Source: gossip.SourceRemembered})
+	for _, c := range nd.remembered {
+		n.give(nd, c)
 	}
+}
+
+// memory is what a node's journal has of its peers: those that the core would
+// dial, and which of them are anchors.
+func memory(st gossip.Status) []gossip.Candidate {
+	chosen := slices.DeleteFunc(slices.Clone(st.Neighbours), func(l gossip.NeighbourStatus) bool { return !l.Dialled })
+	slices.SortStableFunc(chosen, func(a, b gossip.NeighbourStatus) int { return a.Since.Compare(b.Since) })
+	chosen = chosen[:min(len(chosen), 2)]
+	var known []gossip.Candidate
+	for _, c := range st.Candidates {
+		if c.Fails == 0 || !c.Met.IsZero() {
+			known = append(known, gossip.Candidate{
+				Peer: c.Peer, Source: gossip.SourceRemembered, Record: c.Record, Net: c.Net,
+				Anchor: slices.ContainsFunc(chosen, func(l gossip.NeighbourStatus) bool { return l.Peer == c.Peer }),
+			})
+		}
+	}
+	return known
+}
+
+// net is a node's network group.
+func (n *Network) net(nd *node) gossip.NetGroup {
+	if nd == nil || n.cfg.Net == nil {
+		return ""
+	}
+	return n.cfg.Net(nd.index)
 }
 
 // recordSize is about what a signed peer record with two addresses has.

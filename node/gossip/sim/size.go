@@ -31,13 +31,9 @@ func FrameSize(m gossip.Message) int {
 	case *gossip.Bye:
 		return frame(numberField(uint64(m.Reason)))
 	case *gossip.PeersRequest:
-		return frame(0)
+		return frame(recordsSize(m.Records))
 	case *gossip.PeerList:
-		n := 0
-		for i := range m.Records {
-			n += 1 + counted(len(m.Records[i].Bytes))
-		}
-		return frame(n)
+		return frame(recordsSize(m.Records))
 	case *gossip.Sync:
 		return frame(syncSize(m))
 	case *gossip.Want:
@@ -105,6 +101,13 @@ func syncSize(m *gossip.Sync) int {
 		}
 		n += 1 + counted(size)
 		from = r.End.Created
+	}
+	return n
+}
+
+func recordsSize(records []gossip.PeerRecord) (n int) {
+	for i := range records {
+		n += 1 + counted(len(records[i].Bytes))
 	}
 	return n
 }
