@@ -90,6 +90,45 @@ func TestFarewell(t *testing.T) {
 	}
 }
 
+// TestFarewellCrossed: a neighbour that opens a lane while the other leaves reads
+// all that was queued for it, the goodbye too.
+func TestFarewellCrossed(t *testing.T) {
+	t.Parallel()
+	const backlog = 100
+	gate := make(chan struct{})
+	a, b := newNode(t, newHost(t)), newNode(t, newHost(t), withGate(gate))
+	connect(t, a, b)
+	for i := range backlog {
+		a.Send(b.id, &gossip.Push{Rumor: newRumor(t, uint64(i+1), 1024)}, false)
+	}
+	a.Send(b.id, &gossip.Bye{Reason: gossip.ByeLeaving}, true)
+	left := make(chan error)
+	go func() { left <- a.Farewell(t.Context()) }()
+	for !a.ending() {
+		time.Sleep(time.Millisecond)
+	}
+	b.Send(a.id, &gossip.Sync{}, false)
+	for b.Stats().Sent["sync"].Messages == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	close(gate)
+	if err := <-left; err != nil {
+		t.Error(err)
+	}
+	awaitMsg[*gossip.Bye](b, a.id)
+	b.awaitDown(a.id)
+	if n := received[*gossip.Push](b); n != backlog {
+		t.Errorf("%d of %d rumors arrived: %v", n, backlog, b.Failure(a.id).Err)
+	}
+}
+
+// ending reports whether a farewell has begun.
+func (n *node) ending() bool {
+	n.Transport.mu.Lock()
+	defer n.Transport.mu.Unlock()
+	return n.leaving
+}
+
 // TestFarewellBounded: a neighbour that does not read does not hold up a leave,
 // nor the others' goodbyes; after it, nothing goes on.
 func TestFarewellBounded(t *testing.T) {

@@ -236,8 +236,8 @@ func (t *Transport) Hangup(p gossip.PeerID, reason string, now bool) {
 
 // Farewell ends all links, in parallel, after everything queued on them has
 // been written and read, which takes up to 2 s. From its call on no message is
-// emitted, no stream taken and no peer dialled. The error says how many peers
-// did not confirm in time.
+// emitted, no link made and no peer dialled. The error says how many peers did
+// not confirm in time.
 //
 // It does not need Emit to make progress, so it may be called by the goroutine
 // that takes events.
@@ -369,14 +369,16 @@ func (t *Transport) mayWarn() bool {
 const warnPause = 5 * time.Second
 
 // enter begins something with a peer, for exit to end. It returns nil if the
-// transport is ending.
+// transport is ending. Who leaves still takes the lanes of links that it ends:
+// to a peer that opens one at that moment a reset would be the end of the link,
+// before it has read the goodbye.
 func (t *Transport) enter(p peer.ID) *remote {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || t.leaving {
+	rem := t.remotes[p]
+	if t.closed || t.leaving && (rem == nil || rem.link == nil) {
 		return nil
 	}
-	rem := t.remotes[p]
 	if rem == nil {
 		rem = &remote{changed: make(chan struct{})}
 		t.remotes[p] = rem
