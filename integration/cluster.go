@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -20,6 +21,7 @@ type Cluster struct {
 	nodes   []*Node
 	network *fabric
 	journal eventLog
+	frames  frameLog
 }
 
 // New starts n nodes, makes neighbours of all of them (or as Line and Pairs
@@ -42,6 +44,7 @@ func New(tb TB, n int, opts ...Option) *Cluster {
 			}
 		}
 	}
+	c.frames.began = c.journal.began
 	c.network = newFabric(c.opts)
 	tb.Cleanup(c.network.close)
 	for i := range n {
@@ -106,6 +109,9 @@ func (c *Cluster) introduce(p pair) {
 // is closed at the end of the test.
 func (c *Cluster) Dial(i int) *client.Client {
 	c.tb.Helper()
+	if c.opts.offline {
+		c.fail("node %d has no API: the cluster was made WithoutAPI", i)
+	}
 	m, err := client.Dial(c.Context(), c.Node(i).API())
 	if err != nil {
 		c.fail("a connection to the API of node %d: %v", i, err)
@@ -155,6 +161,17 @@ func (c *Cluster) Heal() {
 	c.connect(slices.DeleteFunc(slices.Clone(c.opts.topology), func(p pair) bool {
 		return c.nodes[p.i].run == nil || c.nodes[p.j].run == nil
 	}))
+}
+
+// Stop has nodes leave, all at the same time, and returns when they have ended.
+func (c *Cluster) Stop(nodes ...int) {
+	c.tb.Helper()
+	var wg sync.WaitGroup
+	for _, i := range nodes {
+		nd := c.Node(i)
+		wg.Go(nd.Stop)
+	}
+	wg.Wait()
 }
 
 // stopAll has all nodes leave, the last ones first so that the report of a node

@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"hearsay/apibridge/client"
 	"hearsay/integration"
 	"hearsay/node"
+	"hearsay/node/gossip"
+	"hearsay/node/transport"
 )
 
 // What modules may rely on: what was announced arrives, once, in its origin's
@@ -58,7 +61,7 @@ func TestThousandRumorsArriveOnceAndInOrder(t *testing.T) {
 	const rumors, size = 1000, 1 << 10
 	test := func(t *testing.T, antiEntropy time.Duration, opts ...integration.Option) {
 		t.Parallel()
-		c := integration.New(t, 3, append(opts, integration.Line(), settings(func(cfg *node.Config) {
+		c := integration.New(t, 3, append(opts, integration.Line(), integration.WithTrace(), settings(func(cfg *node.Config) {
 			cfg.DifficultyBits, cfg.CacheSize, cfg.AntiEntropy = 0, 2*rumors, antiEntropy
 			if antiEntropy == 0 {
 				cfg.AckTimeout = 0 // what has no receipt is not repaired either
@@ -82,6 +85,15 @@ func TestThousandRumorsArriveOnceAndInOrder(t *testing.T) {
 		if got := next(t, c, end); string(got) != "first" {
 			t.Fatalf("told %q", got)
 		}
+		// Nodes compare when they begin to share a type. One of them asks, and
+		// once it has its answer nothing but push is left.
+		c.Await("nodes 1 and 2 to have compared", func() bool {
+			return len(c.Frames(func(f integration.Frame) bool {
+				m, ok := f.Message.(*gossip.Sync)
+				return ok && f.Dir == transport.In && m.Group == gossip.GroupOf(dataType) && len(m.Ranges) > 0 &&
+					!slices.ContainsFunc(m.Ranges, func(r gossip.Range) bool { return r.Mode != gossip.RangeSkip })
+			})) > 0
+		})
 		began := time.Now()
 		go func() {
 			for i := range rumors {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hearsay/integration"
@@ -78,12 +79,16 @@ func TestLeaveUnderLoad(t *testing.T) {
 // backlog it is there at once.
 func TestLeaveOvertakesABacklog(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, leaveOvertakesABacklog)
+}
+
+func leaveOvertakesABacklog(t *testing.T) {
 	const (
 		bandwidth = 1 << 20 // bytes per second, and as much at once
 		rumors    = 60      // of 60,000 bytes: 3.4 times as much
-		limit     = time.Second
+		limit     = 500 * time.Millisecond
 	)
-	c := integration.New(t, 2, integration.SlowLinks(time.Millisecond, bandwidth),
+	c := integration.New(t, 2, integration.WithoutAPI(), integration.SlowLinks(time.Millisecond, bandwidth),
 		settings(func(cfg *node.Config) { cfg.DifficultyBits = 0 }))
 	c.Listen(1, dataType)
 	for range rumors {

@@ -30,13 +30,13 @@ type Node struct {
 // running is a started node.
 type running struct {
 	node    *node.Node
-	bridge  *apibridge.GossipServer
+	bridge  *apibridge.GossipServer // nil without API
 	watcher *node.Watcher
 	leave   context.CancelFunc
 	ended   chan error // of node and API, when both have ended
 }
 
-// API is the address of the node's module API, 127.0.0.1:port.
+// API is the address of the node's module API, 127.0.0.1:port; "" WithoutAPI.
 func (n *Node) API() string { return n.api }
 
 // ID is the node's peer ID.
@@ -51,10 +51,13 @@ func (n *Node) Running() *node.Node {
 	return n.mustRun().node
 }
 
-// APIStats are the counters of the node's module API.
+// APIStats are the counters of the node's module API; all 0 WithoutAPI.
 func (n *Node) APIStats() apibridge.Stats {
 	n.c.tb.Helper()
-	return n.mustRun().bridge.Stats()
+	if r := n.mustRun(); r.bridge != nil {
+		return r.bridge.Stats()
+	}
+	return apibridge.Stats{}
 }
 
 func (n *Node) mustRun() *running {
@@ -98,31 +101,40 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
-	host, err := n.c.network.plug(n.index)
-	if err != nil {
-		ln.Close()
-		return err
+	opts, err := n.c.network.plug(n.index)
+	if n.c.opts.trace {
+		opts = append(opts, node.WithTrace(n.trace))
 	}
-	nd, err := node.New(cfg, host...)
+	var nd *node.Node
+	if err == nil {
+		nd, err = node.New(cfg, opts...)
+	}
 	if err != nil {
-		ln.Close()
+		if ln != nil {
+			ln.Close()
+		}
 		return err
 	}
 	n.c.network.watch(n.index, nd.Host())
-	n.api, n.listen = ln.Addr().String(), nd.Host().Addrs()
+	n.listen = nd.Host().Addrs()
 
+	ctx, leave := context.WithCancel(context.Background())
 	r := &running{
 		node:    nd,
-		bridge:  apibridge.NewGossip(nd.Modules(), limits),
 		watcher: nd.Watch(), // before anything happens
+		leave:   leave,
 		ended:   make(chan error, 1),
 	}
-	ctx, leave := context.WithCancel(context.Background())
-	r.leave = leave
 	parts := make(chan error, 2)
 	go func() { parts <- nd.Run(ctx) }()
 	<-nd.Ready()
-	go func() { parts <- r.bridge.Serve(ln) }()
+	if ln != nil {
+		n.api = ln.Addr().String()
+		r.bridge = apibridge.NewGossip(nd.Modules(), limits)
+		go func() { parts <- r.bridge.Serve(ln) }()
+	} else {
+		parts <- nil
+	}
 	go n.c.journal.follow(n.index, r.watcher, ctx.Done(), n.c.index)
 	go func() { r.ended <- errors.Join(<-parts, <-parts) }()
 	n.run = r
@@ -132,6 +144,9 @@ func (n *Node) start() error {
 // listenAPI takes a free port at the first start, and the same one later. Some
 // connection of another program may happen to have it for a moment by then.
 func (n *Node) listenAPI() (ln net.Listener, err error) {
+	if n.c.opts.offline {
+		return nil, nil
+	}
 	if n.api == "" {
 		return apibridge.Listen("127.0.0.1:0", false)
 	}
@@ -184,11 +199,13 @@ func (n *Node) end(grace time.Duration) {
 	n.c.tb.Helper()
 	r := n.run
 	n.run = nil
-	drain, cancel := context.WithTimeout(context.Background(), grace)
-	err := r.bridge.Close(drain)
-	cancel()
-	if err != nil && grace > 0 {
-		n.c.tb.Errorf("integration: the API of node %d does not end: %v", n.index, err)
+	if r.bridge != nil {
+		drain, cancel := context.WithTimeout(context.Background(), grace)
+		err := r.bridge.Close(drain)
+		cancel()
+		if err != nil && grace > 0 {
+			n.c.tb.Errorf("integration: the API of node %d does not end: %v", n.index, err)
+		}
 	}
 	r.leave()
 	select {

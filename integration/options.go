@@ -37,6 +37,8 @@ type options struct {
 	tcp      bool
 	links    mocknet.LinkOptions
 	state    bool
+	offline  bool
+	trace    bool
 	patience time.Duration
 	config   []func(i int, cfg *node.Config)
 	api      []func(i int, opts *apibridge.Options)
@@ -84,6 +86,17 @@ func WithStateDir() Option { return func(o *options, _ int) { o.state = true } }
 
 // WithPatience sets how long to wait for one thing instead of DefaultPatience.
 func WithPatience(d time.Duration) Option { return func(o *options, _ int) { o.patience = d } }
+
+// WithoutAPI leaves out the nodes' module API, which is served on real sockets:
+// then a cluster on a mock network lives in one process altogether. Inside a
+// bubble of testing/synctest its time is virtual: what takes minutes passes in
+// milliseconds, and a machine that is busy changes nothing. [Cluster.Announce],
+// [Cluster.Listen] and [node.Node.Modules] are there without an API.
+func WithoutAPI() Option { return func(o *options, _ int) { o.offline = true } }
+
+// WithTrace keeps every message between nodes, for [Cluster.Frames] to tell. All
+// of them stay in memory until the end of the test.
+func WithTrace() Option { return func(o *options, _ int) { o.trace = true } }
 
 // WithConfig changes the configuration of each node i before every start of it.
 // Identity, StateDir and Listen belong to the cluster.

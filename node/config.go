@@ -10,6 +10,7 @@ import (
 
 	"hearsay/node/gossip"
 	"hearsay/node/identity"
+	"hearsay/node/transport"
 	"hearsay/pow"
 )
 
@@ -98,6 +99,12 @@ type Option func(*Node)
 // WithHost has the node use a host of the caller's, for example one of a mock
 // network. The node closes it at the end. Config.Listen is ignored.
 func WithHost(h host.Host) Option { return func(n *Node) { n.host = h } }
+
+// WithTrace has trace see every message between this node and its neighbours, as
+// transport.Config.Trace does.
+func WithTrace(trace func(transport.Direction, gossip.PeerID, gossip.Message)) Option {
+	return func(n *Node) { n.trace = trace }
+}
 
 // WithSeed fixes the core's chance.
 func WithSeed(seed uint64) Option { return func(n *Node) { n.seed = seed } }

@@ -39,6 +39,7 @@ type Node struct {
 	core    *gossip.State
 	journal *journal.Journal // nil = in memory
 	links   *transport.Transport
+	trace   func(transport.Direction, gossip.PeerID, gossip.Message) // nil = none
 	finder  *discovery.Discovery
 	sealer  *sealer
 	started time.Time
@@ -155,7 +156,7 @@ func (n *Node) assemble() error {
 		return err
 	}
 	n.sealer = &sealer{id: n.cfg.Identity, bits: n.cfg.DifficultyBits, emit: n.emit, parent: n.ctx}
-	n.links, err = transport.New(transport.Config{Host: n.host, Network: n.cfg.Network, Agent: n.cfg.Agent, Emit: n.emit})
+	n.links, err = transport.New(transport.Config{Host: n.host, Network: n.cfg.Network, Agent: n.cfg.Agent, Emit: n.emit, Trace: n.trace})
 	return err
 }
 
