@@ -1,0 +1,213 @@
+package gossip
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Check looks through everything that the core keeps and reports what does not
+// agree: counters with what they count, indices with what they index, holders
+// with the links there are, and every cap of the package comment. It is for
+// simulators and tests, costs time in proportion to all that is kept, and
+// changes nothing. An error means a bug in this package.
+func (s *State) Check() error {
+	var c checks
+	s.checkStore(&c)
+	s.checkWindows(&c)
+	s.checkLinkBooks(&c)
+	s.checkMembers(&c)
+	s.checkViews(&c)
+	s.checkLocal(&c)
+	return errors.Join(c.wrong...)
+}
+
+// checks gathers what is wrong.
+type checks struct{ wrong []error }
+
+func (c *checks) that(ok bool, format string, args ...any) {
+	if !ok {
+		c.wrong = append(c.wrong, fmt.Errorf("gossip: the books disagree: "+format, args...))
+	}
+}
+
+// most compares something that can grow with its cap.
+func (c *checks) most(what string, n, limit int) {
+	c.that(n <= limit, "%d %s, at most %d", n, what, limit)
+}
+
+func (s *State) checkStore(c *checks) {
+	st := s.store
+	var n [3]int
+	var size [3]int
+	for id, e := range st.entries {
+		c.that(e.r.ID == id, "rumor %v is stored as %v", e.r.ID, id)
+		n[e.state]++
+		size[e.state] += e.r.Size()
+		c.that((e.state == held) == (e.ballot != nil), "rumor %v in state %d: has a ballot: %v", id, e.state, e.ballot != nil)
+		c.that(s.windows.seen(e.r), "the number of rumor %v does not count as seen", id)
+		s.checkHolders(c, &e.holders, id)
+		_, found := st.group(GroupOf(e.r.DataType)).search(pointOf(e.r))
+		c.that(found, "rumor %v is in no group", id)
+		if e.r.Kind == KindState {
+			newest := st.newest[stateKey{e.r.Origin, e.r.DataType, e.r.Key}]
+			c.that(newest != nil && newest.ID == id, "state rumor %v is not the newest of its key", id)
+		}
+	}
+	c.that(n[held] == st.held && size[held] == st.heldBytes, "%d rumors of %d bytes held, counted as %d of %d", n[held], size[held], st.held, st.heldBytes)
+	c.that(n[kept] == st.kept && size[kept] == st.keptBytes, "%d rumors of %d bytes kept, counted as %d of %d", n[kept], size[kept], st.kept, st.keptBytes)
+	c.most("rumors kept", st.kept, st.limit)
+	c.most("bytes kept", st.keptBytes, st.limitBytes)
+	c.most("rumors held", st.held, maxHeld)
+	c.most("bytes held", st.heldBytes, maxHeldBytes)
+	c.most("rumors refused", n[refused], maxRefused)
+	c.most("refused IDs", len(st.refused), maxRefused)
+	grouped := 0
+	for g, x := range st.groups {
+		grouped += len(*x)
+		c.that(len(*x) > 0, "group %d is empty", g)
+		checkOrder(c, *x)
+	}
+	c.that(grouped == len(st.entries), "%d rumors in groups, %d in the store", grouped, len(st.entries))
+	for k, r := range st.newest {
+		c.that(st.entries[r.ID] != nil, "the newest rumor of key %q of type %d is not in the store", k.key, k.dataType)
+	}
+	c.that(st.byExpiry.covers(st.entries, func(*entry) bool { return true }), "a rumor will not expire")
+	c.that(st.byCreation.covers(st.entries, func(e *entry) bool { return e.state == kept }), "a rumor cannot be evicted")
+	bound := max(1024, 2*len(st.entries)) + 1
+	c.most("entries of the heap by expiry", len(st.byExpiry), bound)
+	c.most("entries of the heap by creation", len(st.byCreation), bound)
+}
+
+// covers reports whether h is a heap that has all of some entries.
+func (h dueHeap) covers(entries map[RumorID]*entry, which func(*entry) bool) bool {
+	has := make(map[RumorID]bool, len(h))
+	for i, d := range h {
+		if i > 0 && h.less(i, (i-1)/2) {
+			return false
+		}
+		has[d.id] = true
+	}
+	for id, e := range entries {
+		if which(e) && !has[id] {
+			return false
+		}
+	}
+	return true
+}
+
+func checkOrder(c *checks, x index) {
+	for i := 1; i < len(x); i++ {
+		c.that(x[i-1].compare(x[i]) < 0, "rumors %v and %v of a group are out of order", x[i-1].ID, x[i].ID)
+	}
+}
+
+// checkHolders looks whether only neighbours hold a rumor: the slot of one that
+// went must be free for the next.
+func (s *State) checkHolders(c *checks, b *bitset, id RumorID) {
+	for slot := range 64 * (1 + len(b.high)) {
+		if b.has(slot) {
+			c.that(slot < len(s.linkOrder) && s.linkOrder[slot] != nil, "nobody is in slot %d, which holds rumor %v", slot, id)
+		}
+	}
+}
+
+func (s *State) checkWindows(c *checks) {
+	c.most("windows", len(s.windows), maxWindows)
+	for o, w := range s.windows {
+		c.most("spans in a window", len(w.spans), maxSpans)
+		for i, sp := range w.spans {
+			c.that(sp.lo <= sp.hi && (i == 0 || w.spans[i-1].hi < sp.lo && w.spans[i-1].hi+1 < sp.lo),
+				"the spans of epoch %d are not apart and ascending: %v", o.epoch, w.spans)
+		}
+	}
+}
+
+func (s *State) checkLinkBooks(c *checks) {
+	linked := 0
+	for slot, l := range s.linkOrder {
+		if l == nil {
+			continue
+		}
+		linked++
+		c.that(l.slot == slot && s.links[l.peer] == l, "the link in slot %d says slot %d and is not its peer's", slot, l.slot)
+		c.most("pushes without a verdict", len(l.unanswered), maxUnanswered)
+		c.that(l.told >= 0 && l.told <= maxMissing/8, "a neighbour told first of %d missing rumors, at most %d", l.told, maxMissing/8)
+		c.most("interests of a neighbour", len(l.interests), MaxInterests)
+		for g := range l.lazy {
+			c.that(g.Valid(), "a link is lazy for group %d", g)
+		}
+	}
+	c.that(linked == len(s.links), "%d links in slots, %d by peer", linked, len(s.links))
+	c.most("links", len(s.links), (acceptFactor+1)*s.cfg.Degree)
+	c.most("missing rumors", len(s.missing), maxMissing)
+	ordered := make(map[RumorID]*missing, len(s.missingOrder))
+	for _, mi := range s.missingOrder {
+		if s.missing[mi.id] == mi {
+			ordered[mi.id] = mi
+		}
+	}
+	c.that(len(ordered) == len(s.missing), "%d missing rumors, of which %d will be asked for", len(s.missing), len(ordered))
+	for id, mi := range s.missing {
+		c.most("tellers of a missing rumor", len(mi.tellers), maxTellers)
+		c.that(s.holdersOf(mi.group, id) == nil, "rumor %v is here and counts as missing", id)
+	}
+}
+
+func (s *State) checkMembers(c *checks) {
+	c.most("members", len(s.members), maxMembers)
+	c.that(len(s.members) == len(s.presences) && len(s.members) == len(s.presenceByID), "%d members, %d presences in order, %d by ID", len(s.members), len(s.presences), len(s.presenceByID))
+	checkOrder(c, s.presences)
+	for id, m := range s.members {
+		c.that(m.r.Origin == id && s.presenceByID[m.r.ID] == m, "a presence is another member's")
+		_, found := s.presences.search(pointOf(m.r))
+		c.that(found, "the presence %v is not in the compared set", m.r.ID)
+		s.checkHolders(c, &m.holders, m.r.ID)
+	}
+	c.most("routes", len(s.routes), maxRoutes)
+	for id := range s.routes {
+		c.that(s.members[id] != nil, "there is a route to a node that is no member")
+	}
+}
+
+func (s *State) checkViews(c *checks) {
+	c.most("candidates", len(s.candidates), maxCandidates)
+	c.that(len(s.candidates) == len(s.candidateOrder), "%d candidates by peer, %d in order", len(s.candidates), len(s.candidateOrder))
+	dialling := 0
+	for _, can := range s.candidateOrder {
+		c.that(s.candidates[can.peer] == can, "a candidate in the order is not its peer's")
+		if can.dialling {
+			dialling++
+			c.that(s.links[can.peer] == nil, "a neighbour is being dialled")
+		}
+	}
+	c.that(dialling == s.dials, "%d dials under way, counted as %d", dialling, s.dials)
+	c.most("dials", s.dials, maxDials)
+	c.most("banned peers", len(s.banned), maxBanned)
+}
+
+func (s *State) checkLocal(c *checks) {
+	// The presence, and the leave after it, are sealed whatever waits.
+	c.most("own rumors that are being sealed", len(s.pending)+len(s.waiting), maxPending+2)
+	c.most("modules", len(s.modules), maxModules)
+	takers := make(map[uint16]int)
+	for i, id := range s.moduleOrder {
+		m := s.modules[id]
+		if m == nil {
+			c.that(false, "module %d in the order is gone", id)
+			continue
+		}
+		c.that(!slices.Contains(s.moduleOrder[:i], id), "module %d is twice in the order", id)
+		for t := range m.types {
+			takers[t]++
+		}
+	}
+	c.that(len(s.moduleOrder) == len(s.modules), "%d modules by ID, %d in order", len(s.modules), len(s.moduleOrder))
+	for t, n := range takers {
+		c.that(s.takers[t] == n, "%d modules take type %d, counted as %d", n, t, s.takers[t])
+	}
+	c.that(len(takers) == len(s.takers), "%d types are taken, counted as %d", len(takers), len(s.takers))
+	c.that(slices.IsSortedFunc(s.ballots, func(a, b voteDue) int { return a.at.Compare(b.at) }), "ballots do not end in their order")
+	c.that(slices.IsSortedFunc(s.syncs.groups, cmp.Compare[Group]) && len(s.syncs.groups) == len(s.syncs.by), "the compared groups are out of order")
+}

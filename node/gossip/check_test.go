@@ -1,0 +1,104 @@
+package gossip
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// busy is a core with something in each of its books: two neighbours, rumors
+// kept, held and refused, a state rumor, members, a rumor that is missing.
+func busy(t *testing.T) *tnode {
+	n := alone(t, func(c *Config) { c.PeerExchange = true })
+	n.do(SelfRecord{PeerRecord{Peer: "M", Seq: 1, Bytes: []byte("M")}})
+	n.do(Subscribe{Module: 1, DataType: 7, Votes: true})
+	for _, p := range []PeerID{"A", "B"} {
+		n.do(LinkUp{Peer: p})
+		n.do(Received{p, &Interests{[]uint16{7}}})
+	}
+	header := func(kind Kind, seq uint64) Header {
+		at := n.w.now.UnixMilli()
+		return Header{Network: "hearsay", Kind: kind, Origin: "A", Epoch: 1, Seq: seq, DataType: 7, Created: at, Expires: at + time.Hour.Milliseconds()}
+	}
+	var ids []RumorID
+	for seq := range uint64(4) {
+		h := header(KindEvent, 2*seq+1)
+		if seq == 3 {
+			h.Kind, h.Key = KindState, "key"
+		}
+		r, err := NewRumor(h, fmt.Append(nil, seq))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.do(Received{"A", &Push{toySeal(r), 1}})
+		ids = append(ids, r.ID)
+	}
+	n.do(Vote{Module: 1, ID: ids[0], Valid: true})
+	n.do(Vote{Module: 1, ID: ids[1], Valid: false})
+	n.do(Vote{Module: 1, ID: ids[3], Valid: true})
+	h := header(KindPresence, 20)
+	h.DataType = 0
+	r, err := NewRumor(h, (&Presence{Record: []byte("A"), Interests: []uint16{7}}).Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.do(Received{"A", &Push{toySeal(r), 1}})
+	n.do(Received{"B", &Have{Group: 7, IDs: []RumorID{{1}}}})
+	n.do(Candidate{Peer: "C", Source: SourceContact})
+	return n
+}
+
+// TestCheck: the books of a busy core agree, and Check finds each of them that
+// is cooked.
+func TestCheck(t *testing.T) {
+	if err := busy(t).s.Check(); err != nil {
+		t.Fatalf("nothing is wrong, and Check says: %v", err)
+	}
+	pick := func(s *State, state entryState) *entry {
+		for _, p := range s.store.group(7) {
+			if e := s.store.entries[p.ID]; e.state == state && e.r.Kind == KindEvent {
+				return e
+			}
+		}
+		t.Fatal("no such entry")
+		return nil
+	}
+	for finding, cook := range map[string]func(s *State){
+		"counted as 9 of":                 func(s *State) { s.store.kept = 9 },
+		"rumors held, at most":            func(s *State) { s.store.held = maxHeld + 1 },
+		"rumors kept, at most 1":          func(s *State) { s.store.limit = 1 },
+		"is stored as":                    func(s *State) { e := pick(s, kept); s.store.entries[RumorID{9}] = e },
+		"has a ballot: true":              func(s *State) { pick(s, kept).ballot = new(ballot) },
+		"has a ballot: false":             func(s *State) { pick(s, held).ballot = nil },
+		"does not count as seen":          func(s *State) { clear(s.windows) },
+		"is in no group":                  func(s *State) { s.store.groups[7].remove(pointOf(pick(s, kept).r)) },
+		"is not the newest":               func(s *State) { clear(s.store.newest) },
+		"will not expire":                 func(s *State) { s.store.byExpiry = s.store.byExpiry[1:] },
+		"cannot be evicted":               func(s *State) { s.store.byCreation = nil },
+		"of a group are out of order":     func(s *State) { x := *s.store.groups[7]; x[0], x[1] = x[1], x[0] },
+		"nobody is in slot 5":             func(s *State) { pick(s, kept).holders.set(5) },
+		"nobody is in slot 70":            func(s *State) { s.members["A"].holders.set(70) },
+		"not apart and ascending":         func(s *State) { w := s.windows[origin{"A", 1}]; w.spans[0].hi = w.spans[1].lo },
+		"is not its peer's":               func(s *State) { s.linkOrder[0].slot = 1 },
+		"links in slots":                  func(s *State) { s.linkOrder[0] = nil },
+		"links, at most":                  func(s *State) { s.cfg.Degree = 0 },
+		"will be asked for":               func(s *State) { s.missingOrder = nil },
+		"is here and counts as missing":   func(s *State) { id := pick(s, kept).r.ID; s.missing[id] = &missing{id: id, group: 7} },
+		"presences in order":              func(s *State) { s.presences = s.presences[1:] },
+		"another member's":                func(s *State) { s.members["M"] = s.members["A"] },
+		"a node that is no member":        func(s *State) { s.routes["Z"] = Route{} },
+		"candidates by peer":              func(s *State) { s.candidateOrder = s.candidateOrder[1:] },
+		"dials under way":                 func(s *State) { s.dials = 3 },
+		"modules take type 7":             func(s *State) { s.takers[7] = 2 },
+		"types are taken":                 func(s *State) { s.takers[8] = 1 },
+		"in the order is gone":            func(s *State) { delete(s.modules, 1) },
+		"compared groups are out of orde": func(s *State) { s.syncs.groups = append(s.syncs.groups, 1) },
+	} {
+		n := busy(t)
+		cook(n.s)
+		if err := n.s.Check(); err == nil || !strings.Contains(err.Error(), finding) {
+			t.Errorf("Check should say %q, and says: %v", finding, err)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package sim
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+)
+
+// TestTenThousandNodes: a network of ten thousand joins through contacts within
+// ten seconds, and every rumor of one data type reaches every node. Presence of
+// everybody to everybody would be 100 million rumors, and is left out.
+func TestTenThousandNodes(t *testing.T) {
+	nodes := 10_000
+	if os.Getenv("HEARSAY_LONG") == "" {
+		nodes = 2000 / scale
+	}
+	began := time.Now()
+	n := New(Config{
+		Seed: 1, Nodes: nodes, Core: core(6), Latency: 20 * time.Millisecond, Contacts: 3,
+		Silent: func(int) bool { return true }, Paths: true, Check: 20_000,
+	})
+	for i := range nodes {
+		n.Subscribe(i, 1, 7, true)
+		n.Start(i, time.Duration(i)*10*time.Second/time.Duration(nodes))
+	}
+	n.Run(20 * time.Second)
+	t.Logf("joined after %v", time.Since(began))
+	before := n.Stats()
+	const rumors = 25
+	for i := range rumors {
+		n.Publish(i*nodes/rumors, 7, 0, fmt.Appendf(nil, "rumor %d", i))
+		n.Run(100 * time.Millisecond)
+	}
+	n.Run(10 * time.Second)
+	s := n.Stats().Sub(before)
+	t.Logf("%d nodes: %v for %v of virtual time, %d events, %d messages, redundancy %.3f, latency %v, %d KiB a node",
+		nodes, time.Since(began), n.Now(), n.Stats().Events, n.Messages(), s.Redundancy(), n.Latency(0), n.MemoryPerNode()>>10)
+	for _, r := range n.Rumors()[:3] {
+		t.Logf("last after %v over %d hops; shortest %v, %d", r.Last, r.Hops, r.BestLast, r.BestHops)
+	}
+	if parts := n.Components(7); len(parts) != 1 {
+		t.Errorf("the overlay has %d parts", len(parts))
+	}
+	check(t, n)
+	if want := uint64(rumors * nodes); s.Deliveries != want {
+		t.Errorf("%d deliveries, want %d", s.Deliveries, want)
+	}
+}
