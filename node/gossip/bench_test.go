@@ -44,7 +44,7 @@ func BenchmarkAccept(b *testing.B) {
 	b.ResetTimer()
 	for _, r := range rumors {
 		*out = (*out)[:0]
-		s.Handle(epoch0, Received{"peer0", &Push{r, 1}}, out)
+		s.Handle(epoch0, Received{"peer0", &Push{Rumor: r, Hops: 1}}, out)
 		for i := 1; i < 10; i++ {
 			s.Handle(epoch0, Received{s.linkOrder[i].peer, answer}, out)
 		}
@@ -55,7 +55,7 @@ func BenchmarkAccept(b *testing.B) {
 func BenchmarkDuplicate(b *testing.B) {
 	s, out := bench(b, 2)
 	r := made(b, 1)[0]
-	msg := Received{"peer0", &Push{r, 1}}
+	msg := Received{"peer0", &Push{Rumor: r, Hops: 1}}
 	b.ReportAllocs()
 	for b.Loop() {
 		*out = (*out)[:0]
@@ -68,7 +68,7 @@ func BenchmarkForged(b *testing.B) {
 	s, out := bench(b, 1)
 	forged := *made(b, 1)[0]
 	forged.Nonce++
-	msg := Received{"peer0", &Push{&forged, 1}}
+	msg := Received{"peer0", &Push{Rumor: &forged, Hops: 1}}
 	b.ReportAllocs()
 	for b.Loop() {
 		*out = (*out)[:0]

@@ -52,6 +52,14 @@ type Config struct {
 	// AckTimeout is how long a neighbour may take to answer a push before
 	// another is asked to carry it. 0 = for ever.
 	AckTimeout time.Duration
+	// Push is how rumors go down links.
+	Push PushMode
+	// HaveDelay is how long IDs are gathered for neighbours that are not pushed to.
+	// Longer costs fewer messages; what a tree loses comes later by as much.
+	HaveDelay time.Duration
+	// ReceiptDelay is how long receipts for pushes that were new are gathered, at
+	// most a quarter of AckTimeout.
+	ReceiptDelay time.Duration
 	// Heartbeat is the pause between two renewals of this node's presence. 0 =
 	// never: then the presence lives for Lifetime at a time.
 	Heartbeat time.Duration
@@ -88,6 +96,8 @@ func DefaultConfig() Config {
 		Replay:            10 * time.Second,
 		ValidationTimeout: 30 * time.Second,
 		AckTimeout:        3 * time.Second,
+		HaveDelay:         200 * time.Millisecond,
+		ReceiptDelay:      500 * time.Millisecond,
 		Heartbeat:         time.Minute,
 		AntiEntropy:       10 * time.Second,
 		ContinueMongering: 0.5,
@@ -99,24 +109,24 @@ func DefaultConfig() Config {
 // Caps on what remote input can make a core remember. Each bounds one map or
 // queue; what does not fit is counted in Counters.
 const (
-	maxHeld         = 4096             // rumors waiting for votes
-	maxHeldBytes    = 64 << 20         // and their bytes
-	maxRefused      = 4096             // IDs that modules refused
-	maxWindows      = 65536            // (origin, epoch) pairs whose numbers are remembered
-	maxMembers      = 65536            // presences
-	maxCandidates   = 256              // peers that could be dialled
-	maxPending      = 256              // own rumors being sealed
-	maxUnanswered   = 8192             // pushes without a receipt on one link
-	maxModules      = 4096             // local modules
-	maxBanned       = 1024             // peers that are not welcome
-	maxPauses       = 1024             // forgotten peers that must not be dialled yet
-	maxLost         = 32               // lost neighbours that are retried for long
-	maxInformants   = 1024             // peers whose talk of others is counted
-	maxDials        = 8                // dials under way
-	acceptFactor    = 3                // times Degree: links accepted for any reason; everybody dials Degree, so the mean is at most twice that. As many as Degree more for rare data types
-	pingInterval    = 5 * time.Second  // of a link on which nothing was heard
-	pingDead        = 15 * time.Second // silence after which a link is given up
-	receiptDelay    = 20 * time.Millisecond
+	maxHeld         = 4096                   // rumors waiting for votes
+	maxHeldBytes    = 64 << 20               // and their bytes
+	maxRefused      = 4096                   // IDs that modules refused
+	maxWindows      = 65536                  // (origin, epoch) pairs whose numbers are remembered
+	maxMembers      = 65536                  // presences
+	maxCandidates   = 256                    // peers that could be dialled
+	maxPending      = 256                    // own rumors being sealed
+	maxUnanswered   = 8192                   // pushes without a receipt on one link
+	maxModules      = 4096                   // local modules
+	maxBanned       = 1024                   // peers that are not welcome
+	maxPauses       = 1024                   // forgotten peers that must not be dialled yet
+	maxLost         = 32                     // lost neighbours that are retried for long
+	maxInformants   = 1024                   // peers whose talk of others is counted
+	maxDials        = 8                      // dials under way
+	acceptFactor    = 3                      // times Degree: links accepted for any reason; everybody dials Degree, so the mean is at most twice that. As many as Degree more for rare data types
+	pingInterval    = 5 * time.Second        // of a link on which nothing was heard
+	pingDead        = 15 * time.Second       // silence after which a link is given up
+	receiptSoon     = 20 * time.Millisecond  // for which a verdict waits that changes what the neighbour does
 	presenceMinimum = 250 * time.Millisecond // between two presences of one's own
 	maxInvalid      = 20                     // invalid rumors after which a neighbour is cut off
 	banTime         = 10 * time.Minute       // for which it is not welcome then
@@ -140,7 +150,8 @@ func (c *Config) check() error {
 	bad(c.CacheBytes < MaxSigned, "cache of %d bytes, at least %d", c.CacheBytes, MaxSigned)
 	bad(c.Lifetime <= 0 || c.Lifetime > MaxLifetime, "lifetime %v, allowed is up to %v", c.Lifetime, MaxLifetime)
 	bad(c.ValidationTimeout <= 0, "validation time-out %v, must be positive", c.ValidationTimeout)
-	bad(c.Replay < 0 || c.AckTimeout < 0 || c.Heartbeat < 0 || c.AntiEntropy < 0 || c.Shuffle < 0, "negative duration")
+	bad(c.Replay < 0 || c.AckTimeout < 0 || c.Heartbeat < 0 || c.AntiEntropy < 0 || c.Shuffle < 0 || c.HaveDelay < 0 || c.ReceiptDelay < 0, "negative duration")
 	bad(c.ContinueMongering < 0 || c.ContinueMongering > 1, "continue-mongering %v is no probability", c.ContinueMongering)
+	bad(c.Push > PushFlood, "push mode %d does not exist", c.Push)
 	return errors.Join(errs...)
 }

@@ -12,6 +12,7 @@ type Counters struct {
 	Accepted         uint64 // of both: new and verified
 	Prunes           uint64 // links made lazy for a group
 	Grafts           uint64 // requests for rumors that did not come by the tree
+	Reroots          uint64 // changes to a faster way for one origin
 	Duplicates       uint64 // dropped: known already
 	Unwanted         uint64 // dropped: no module takes the type
 	Expired          uint64 // dropped: no longer alive

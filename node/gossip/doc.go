@@ -39,12 +39,19 @@
 //   - A link begins eager: full rumors go down it (Push).
 //   - A rumor that comes twice makes the link it came by lazy for its group, at
 //     both ends. What stays eager is a spanning tree.
-//   - Down lazy links go only IDs (Have), gathered for 50 ms.
+//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, and of
+//     each rumor down a few of them (haveFan).
 //   - Who hears of a rumor that then does not come asks for it (Graft), which
 //     makes that link eager again: so the tree mends itself.
+//   - When a link ends by which news came, another takes its place at once.
 //   - Every Push is answered by one byte of verdict, gathered in Receipts. A
 //     neighbour that is late with it may be dead, so others are offered the
 //     rumor without waiting to know.
+//   - An origin that speaks often gets a tree of its own, which grows along the
+//     fastest ways to it (rooted.go): nearly as fast as flooding, for a tree's price.
+//     README.md has the comparison.
+//   - A rumor of more than 16 KiB is not sent on a guess, so no link ever carries
+//     it twice.
 //   - A rumor with a TTL is flooded: trees have longer ways than its sender
 //     counted on. So is a leave, which is in a hurry.
 //
@@ -118,6 +125,7 @@
 //	maxWindows, maxSpans           remembered runs of nodes, and intervals in each
 //	maxMembers, maxRoutes          presences; more are put off. The ways to their origins
 //	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
+//	maxSources                     origins with a tree of their own; the silent go by the shared one
 //	maxUnanswered                  pushes without a verdict on one link
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
 //	maxDials                       dials under way
@@ -186,7 +194,16 @@
 //     nothing overtakes pushes but a node's own leave, after which it reads no
 //     more receipts.
 //   - There is no PRUNE message: a receipt that says "duplicate" means it, and
-//     the receiver of the duplicate has drawn the same conclusion itself.
+//     the receiver of the duplicate has drawn the same conclusion itself. One that
+//     says "elsewhere" means the tree of the rumor's origin only, one that says
+//     "known" none: the first copy had come by a comparison, or by flooding.
+//   - Messages about rumors that are under way name them by 8 bytes of their ID.
+//     Who makes two that begin alike (2³² tries) only hides one of his own.
+//   - The ways to an origin are compared by what neighbours say of times: for how
+//     long they had a rumor when they told of it. That needs no common clock and no
+//     measured round trip, and who boasts is found out by the next rumor.
+//   - Comparisons do not give what was pushed here a moment ago: a Fill would
+//     overtake it on its way, and its origin's rumors would come out of order.
 //   - Comparisons of one group run one after the other. A newcomer with thirty
 //     neighbours would otherwise fetch everything thirty times; so it fetches it
 //     from the first and finds nothing left with the others. Who is busy says so

@@ -437,9 +437,20 @@ func (n *tnode) push(p PeerID, r *Rumor) Verdict {
 
 func (n *tnode) pushHops(p PeerID, r *Rumor, hops uint8) Verdict {
 	n.w.t.Helper()
+	return n.verdict(p, &Push{Rumor: r, Hops: hops})
+}
+
+// pushRooted is push by a tree of the origin.
+func (n *tnode) pushRooted(p PeerID, r *Rumor) Verdict {
+	n.w.t.Helper()
+	return n.verdict(p, &Push{Rumor: r, Hops: 1, Rooted: true})
+}
+
+func (n *tnode) verdict(p PeerID, m *Push) Verdict {
+	n.w.t.Helper()
 	before := len(n.seen)
-	n.recv(p, &Push{r, hops})
-	n.wait(receiptDelay)
+	n.recv(p, m)
+	n.wait(n.s.receiptDelay())
 	for _, a := range n.seen[before:] {
 		if s, ok := a.(Send); ok && s.To == p {
 			if m, ok := s.Msg.(*Receipt); ok {
@@ -447,7 +458,7 @@ func (n *tnode) pushHops(p PeerID, r *Rumor, hops uint8) Verdict {
 			}
 		}
 	}
-	n.w.t.Fatalf("no receipt for %q", r.Payload)
+	n.w.t.Fatalf("no receipt for %q", m.Rumor.Payload)
 	return 0
 }
 

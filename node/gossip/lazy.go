@@ -10,23 +10,31 @@ import (
 //
 // Every link begins eager: full rumors go down it. Where one arrives that is
 // known already, both ends make the link lazy for that group; what stays eager
-// is a spanning tree. Down lazy links go only IDs (Have), in batches. Who hears
-// of a rumor that then does not come asks for it (Graft), and the link it asks
-// on becomes eager again: so the tree mends itself.
+// is a spanning tree. Down lazy links go only IDs (Have), in batches, to a few of
+// them. Who hears of a rumor that then does not come asks for it (Graft), and the
+// link it asks on becomes eager again: so the tree mends itself. Origins that speak
+// often have trees of their own (rooted.go).
 //
 // There is no PRUNE message: the receipt says "duplicate".
+//
+// Large rumors are only sent where they are sure to be wanted; elsewhere the ID
+// goes at once, and the rumor when it is asked for.
 //
 // Rumors with a limited number of hops go to all links in full, for a tree has
 // longer ways than their senders count on; so does a leave, which is in a hurry.
 
 const (
-	// haveDelay is how long IDs are gathered for a lazy link.
-	haveDelay = 50 * time.Millisecond
-	// graftDelay is how long a rumor that was heard of may take by the tree, and
-	// graftAgain how long an answer to Graft may take before another
-	// neighbour is asked.
-	graftDelay = 150 * time.Millisecond
-	graftAgain = 500 * time.Millisecond
+	// graftDelay is how long a rumor that was heard of may take by the tree, added
+	// to twice what such rumors took of late, up to maxLateness. graftAgain is how
+	// long an answer to Graft may take before another neighbour is asked.
+	graftDelay  = 150 * time.Millisecond
+	graftAgain  = 500 * time.Millisecond
+	maxLateness = 2 * time.Second
+	// haveFan is how many lazy links are told of a rumor. Everybody hears of it
+	// from about as many; telling all costs more than the repairs it saves.
+	haveFan = 4
+	// largeRumor is the size in bytes from which a rumor is not sent on a guess.
+	largeRumor = 16 << 10
 	// maxMissing bounds the rumors that were heard of and did not come, and
 	// maxTellers how many neighbours are remembered to have told of each.
 	maxMissing = 8192
@@ -35,12 +43,14 @@ const (
 
 // missing is a rumor that was heard of and has not come.
 type missing struct {
-	id      RumorID
+	id      ShortID
 	group   Group
+	heard   time.Time // when it was told of first
 	at      time.Time // when it is asked for
 	first   PeerID    // who told first
 	tellers []PeerID  // who told and was not asked yet
 	asked   int       // how many were
+	last    PeerID    // the last of them
 }
 
 // have is an ID that waits to be told on a lazy link.
@@ -49,20 +59,43 @@ type have struct {
 	id    RumorID
 }
 
+// PushMode is how rumors without a TTL go down links.
+type PushMode uint8
+
+const (
+	// PushRooted: by a tree of its origin if that speaks often, else by the
+	// group's.
+	PushRooted PushMode = iota
+	// PushShared: by the group's tree.
+	PushShared
+	// PushFlood: in full down every link. It is the fastest way and costs as many
+	// duplicates as there are links too many for a tree; it is here to be
+	// compared with.
+	PushFlood
+)
+
 // relay sends a rumor down all links that want it and are not known to have
-// it: in full on all of them if flood, else on lazy ones as an ID. It returns
-// how many were told.
+// it: in full where the tree says so, or everywhere if flood, else as an ID. It
+// returns how many were told.
 func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool) int {
 	var msg *Push
+	var lazy []*link
 	n := 0
+	src := s.sources[sourceKey{g, r.Origin}]
+	flood = flood || r.TTL != 0 || s.cfg.Push == PushFlood
 	for _, l := range s.linkOrder {
 		if l == nil || holders.has(l.slot) || l.peer == r.Origin || !l.wants(g) {
 			continue
 		}
-		if l.lazy[g] && r.TTL == 0 && !flood {
+		switch {
+		case flood:
+		case r.Size() > largeRumor && !s.carriesLarge(l, g, src):
 			n++
-			l.haves = append(l.haves, have{g, r.ID})
-			s.after(taskHaves, haveDelay)
+			s.do(Send{To: l.peer, Msg: &Have{Group: g, IDs: []ShortID{r.ID.Short()}, Ask: true}})
+			continue
+		case !l.eager(g, src):
+			n++
+			lazy = append(lazy, l)
 			continue
 		}
 		if len(l.unanswered) >= maxUnanswered {
@@ -70,7 +103,7 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool
 			continue
 		}
 		if msg == nil {
-			msg = &Push{r, addHop(hops)}
+			msg = &Push{r, addHop(hops), src.isRooted()}
 		}
 		n++
 		holders.set(l.slot)
@@ -78,31 +111,67 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool
 		// their order, and who leaves waits for none.
 		s.push(l, msg, s.leaving && r.Kind == KindPresence && r.Origin == s.cfg.Self)
 	}
+	for i := range min(len(lazy), haveFan) { // any of them
+		j := i + s.cfg.Rand.IntN(len(lazy)-i)
+		lazy[i], lazy[j] = lazy[j], lazy[i]
+		lazy[i].haves = append(lazy[i].haves, have{g, r.ID})
+		s.after(taskHaves, s.cfg.HaveDelay)
+	}
 	return n
+}
+
+// eager reports whether a link is in the tree by which an origin's rumors travel.
+func (l *link) eager(g Group, src *source) bool {
+	if src != nil {
+		if in, ok := l.rooted[src.sourceKey]; ok {
+			return in
+		}
+	}
+	return !l.lazy[g]
+}
+
+// carriesLarge reports whether a large rumor may go down a link unasked. It goes
+// only where others went before, and of two neighbours that could send it to each
+// other at the same moment only one may: so no link ever carries it twice.
+func (s *State) carriesLarge(l *link, g Group, src *source) bool {
+	if src != nil {
+		if in, ok := l.rooted[src.sourceKey]; ok {
+			return in
+		}
+	}
+	return !l.lazy[g] && l.proven[g] && s.cfg.Self < l.peer
 }
 
 // sendHaves tells lazy links what they could ask for.
 func (s *State) sendHaves() time.Time {
 	for _, l := range s.linkOrder {
-		if l == nil || len(l.haves) == 0 {
-			continue
+		if l != nil {
+			s.sendHave(l)
 		}
-		slices.SortStableFunc(l.haves, func(a, b have) int { return int(a.group) - int(b.group) })
-		for len(l.haves) > 0 {
-			msg := &Have{Group: l.haves[0].group}
-			for len(l.haves) > 0 && l.haves[0].group == msg.Group && len(msg.IDs) < MaxIDs {
-				if holders := s.holdersOf(msg.Group, l.haves[0].id); holders != nil && !holders.has(l.slot) {
-					msg.IDs = append(msg.IDs, l.haves[0].id)
-				}
-				l.haves = l.haves[1:]
-			}
-			if len(msg.IDs) > 0 {
-				s.do(Send{To: l.peer, Msg: msg})
-			}
-		}
-		l.haves = nil
 	}
 	return time.Time{}
+}
+
+func (s *State) sendHave(l *link) {
+	slices.SortStableFunc(l.haves, func(a, b have) int { return int(a.group) - int(b.group) })
+	for len(l.haves) > 0 {
+		msg := &Have{Group: l.haves[0].group}
+		for len(l.haves) > 0 && l.haves[0].group == msg.Group && len(msg.IDs) < MaxIDs {
+			id := l.haves[0].id
+			l.haves = l.haves[1:]
+			if holders := s.holdersOf(msg.Group, id); holders == nil || holders.has(l.slot) {
+				continue
+			}
+			msg.IDs = append(msg.IDs, id.Short())
+			if e := s.store.entries[id]; e != nil {
+				msg.Held = append(msg.Held, uint16(min(s.now.Sub(e.ready).Milliseconds(), MaxHeld)))
+			}
+		}
+		if len(msg.IDs) > 0 {
+			s.do(Send{To: l.peer, Msg: msg})
+		}
+	}
+	l.haves = nil
 }
 
 // holdersOf returns who has a rumor, nil if this node does not know it.
@@ -117,43 +186,67 @@ func (s *State) holdersOf(g Group, id RumorID) *bitset {
 	return nil
 }
 
+// resolve finds the rumor of a group that an ID stands for.
+func (s *State) resolve(g Group, short ShortID) (RumorID, bool) {
+	if g == GroupPresence {
+		if m := s.presenceByShort[short]; m != nil {
+			return m.r.ID, true
+		}
+		return RumorID{}, false
+	}
+	id, ok := s.store.short[short]
+	return id, ok
+}
+
 // onHave notes what a neighbour could give us.
 func (s *State) onHave(l *link, m *Have) {
 	if !s.takesPart(m.Group) {
 		return
 	}
-	for _, id := range m.IDs[:min(len(m.IDs), MaxIDs)] {
-		if holders := s.holdersOf(m.Group, id); holders != nil {
-			holders.set(l.slot)
+	for i, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
+		if id, ok := s.resolve(m.Group, short); ok {
+			if holders := s.holdersOf(m.Group, id); holders != nil {
+				holders.set(l.slot)
+			}
+			if i < len(m.Held) {
+				s.compareWay(l, id, time.Duration(m.Held[i])*time.Millisecond)
+			}
 			continue
 		}
-		mi := s.missing[id]
+		mi := s.missing[short]
 		if mi == nil {
 			if len(s.missing) >= maxMissing || l.told >= maxMissing/8 {
 				continue // anti-entropy will bring it
 			}
 			l.told++
-			mi = &missing{id: id, group: m.Group, at: s.now.Add(graftDelay), first: l.peer}
-			s.missing[id] = mi
+			mi = &missing{id: short, group: m.Group, heard: s.now, at: s.now.Add(graftDelay + 2*s.lateness), first: l.peer}
+			s.missing[short] = mi
 			s.missingOrder = append(s.missingOrder, mi)
-			s.schedule(taskGraft, mi.at)
 		}
 		if len(mi.tellers)+mi.asked < maxTellers && !slices.Contains(mi.tellers, l.peer) {
 			mi.tellers = append(mi.tellers, l.peer)
 		}
+		if m.Ask && mi.asked == 0 {
+			mi.at = s.now // no tree will bring it
+		}
+		s.schedule(taskGraft, mi.at)
 	}
 }
 
 // notMissing forgets that a rumor was heard of: it came, or nobody gave it.
 func (s *State) notMissing(id RumorID) {
-	mi := s.missing[id]
+	mi := s.missing[id.Short()]
 	if mi == nil {
 		return
 	}
+	s.forgetMissing(mi)
+}
+
+func (s *State) forgetMissing(mi *missing) {
 	if l := s.links[mi.first]; l != nil && l.told > 0 {
 		l.told--
 	}
-	delete(s.missing, id)
+	delete(s.missing, mi.id)
 }
 
 // graft asks for what did not come by itself. It returns when to look again.
@@ -182,7 +275,7 @@ func (s *State) graft() time.Time {
 			mi.asked++
 		}
 		if l == nil {
-			s.notMissing(mi.id) // anti-entropy will bring it
+			s.forgetMissing(mi) // anti-entropy will bring it
 			continue
 		}
 		g := ask[l]
@@ -196,7 +289,7 @@ func (s *State) graft() time.Time {
 			ask[l] = g
 		}
 		g.IDs = append(g.IDs, mi.id)
-		delete(l.lazy, mi.group)
+		mi.last = l.peer
 		mi.at = s.now.Add(graftAgain)
 		left = append(left, mi)
 		if next.IsZero() || mi.at.Before(next) {
@@ -212,32 +305,96 @@ func (s *State) graft() time.Time {
 	return next
 }
 
-// onGraft makes a link eager and sends what was asked for.
+// onGraft sends what was asked for, and makes the link eager: for the trees of
+// those origins that have one here, else for the group's.
 func (s *State) onGraft(l *link, m *Graft) {
-	if l.lazy[m.Group] {
+	if len(m.IDs) == 0 && len(m.Origins) == 0 {
 		delete(l.lazy, m.Group)
 	}
-	for _, id := range m.IDs[:min(len(m.IDs), MaxIDs)] {
+	for _, short := range m.Origins[:min(len(m.Origins), maxSources)] {
+		if id, ok := s.store.short[short]; ok && s.cfg.Push == PushRooted {
+			if e := s.store.entries[id]; GroupOf(e.r.DataType) == m.Group {
+				s.steer(l, sourceKey{m.Group, e.r.Origin}, true)
+			}
+		}
+	}
+	for _, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
 		if len(l.unanswered) >= maxUnanswered {
 			l.retry = true
-			return
+			break
 		}
+		id, _ := s.resolve(m.Group, short)
 		if m.Group == GroupPresence {
+			delete(l.lazy, m.Group)
 			if mb := s.presenceByID[id]; mb != nil {
 				mb.holders.set(l.slot)
-				s.push(l, &Push{mb.r, addHop(mb.hops)}, false)
+				s.push(l, &Push{Rumor: mb.r, Hops: addHop(mb.hops)}, false)
 			}
-		} else if e := s.store.entries[id]; e != nil && e.spreadable() && GroupOf(e.r.DataType) == m.Group && l.wants(m.Group) {
-			e.holders.set(l.slot)
-			s.push(l, &Push{e.r, addHop(e.hops)}, false)
+			continue
 		}
+		e := s.store.entries[id]
+		if e == nil || GroupOf(e.r.DataType) != m.Group {
+			delete(l.lazy, m.Group)
+			continue
+		}
+		src := s.sources[sourceKey{m.Group, e.r.Origin}]
+		if src.isRooted() {
+			s.steer(l, src.sourceKey, true)
+		} else {
+			delete(l.lazy, m.Group)
+		}
+		if e.spreadable() && l.wants(m.Group) {
+			e.holders.set(l.slot)
+			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted()}, false)
+		}
+	}
+	s.sendHave(l) // what else it may lack
+}
+
+// broughtBy notes which link brought something new, and how long after it was
+// first heard of.
+func (s *State) broughtBy(l *link, m *Push, mi *missing) {
+	g := groupOf(m.Rumor)
+	l.proven[g] = true
+	l.brought[g] = s.now
+	switch {
+	case mi == nil:
+	case mi.asked == 0:
+		s.lateness = max(s.now.Sub(mi.heard), s.lateness*7/8)
+		s.lateness = min(s.lateness, maxLateness)
+	case mi.last == l.peer && !m.Rooted:
+		delete(l.lazy, g)
+	}
+	if g != GroupPresence && m.Rumor.TTL == 0 {
+		s.heardFrom(l, m.Rumor)
 	}
 }
 
+// pushedTwice draws the conclusion from a rumor that came again, which the
+// neighbour draws from the verdict.
+func (s *State) pushedTwice(l *link, m *Push) Verdict {
+	g := groupOf(m.Rumor)
+	key := sourceKey{g, m.Rumor.Origin}
+	e := s.store.entries[m.Rumor.ID]
+	switch {
+	case m.Rumor.TTL != 0 || s.cfg.Push == PushFlood || m.Rumor.presence != nil && m.Rumor.presence.Left:
+		return VerdictKnown // it was flooded
+	case e != nil && e.filled:
+		return VerdictKnown // the first copy came by a comparison, which is no way
+	case g != GroupPresence && (m.Rooted || s.sources[key].isRooted()):
+		s.tooSlow(l, key)
+		s.steer(l, key, false)
+		return VerdictElsewhere
+	}
+	s.prune(l, g)
+	return VerdictDuplicate
+}
+
 // prune makes a link lazy for a group, after a rumor came twice.
-func (s *State) prune(l *link, g Group, limited bool) {
-	if !limited && s.takesPart(g) && !l.lazy[g] {
+func (s *State) prune(l *link, g Group) {
+	if s.takesPart(g) && !l.lazy[g] {
 		l.lazy[g] = true
+		delete(l.proven, g)
 		s.count.Prunes++
 	}
 }

@@ -17,11 +17,17 @@ type link struct {
 	since     time.Time
 	interests map[uint16]bool // nil until they came
 
-	unanswered []pushed  // oldest first
-	receipts   []Verdict // not yet sent
-	lazy       map[Group]bool
-	haves      []have // not yet told
-	told       int    // rumors that are missing here and of which it told first
+	unanswered []pushed            // oldest first
+	receipts   []Verdict           // not yet sent
+	lazy       map[Group]bool      // not in the group's tree
+	rooted     map[sourceKey]bool  // in the tree of an origin, or not; else as lazy says
+	proven     map[Group]bool      // something new came or went this way
+	compared   map[Group]bool      // at least once since it is shared
+	brought    map[Group]time.Time // when something new came last
+	boasts     int                 // how often it was slower than it said
+	boasted    time.Time           // what it says of times is not believed before
+	haves      []have              // not yet told
+	told       int                 // rumors that are missing here and of which it told first
 	invalid    int
 	retry      bool // something did not get through: compare stores
 	untold     bool // our Interests did not get through
@@ -73,6 +79,10 @@ func (s *State) onLinkUp(ev LinkUp) {
 		since:      s.now,
 		heard:      s.now,
 		lazy:       make(map[Group]bool),
+		rooted:     make(map[sourceKey]bool),
+		proven:     make(map[Group]bool),
+		compared:   make(map[Group]bool),
+		brought:    make(map[Group]time.Time),
 		fillBudget: fillBurst,
 		fillSince:  s.now,
 	}
@@ -89,7 +99,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
 	if m := s.members[s.cfg.Self]; m != nil {
 		m.holders.set(l.slot)
-		s.push(l, &Push{m.r, addHop(m.hops)}, false)
+		s.push(l, &Push{Rumor: m.r, Hops: addHop(m.hops)}, false)
 	}
 	if s.cfg.PeerExchange {
 		s.askPeers(l, s.introduction())
@@ -133,6 +143,7 @@ func (s *State) dropLink(l *link) {
 	delete(s.links, l.peer)
 	s.linkOrder[l.slot] = nil
 	s.syncGone(l.peer)
+	s.replaceParent(l)
 	s.do(PeerEvent{l.peer, PeerUnlinked})
 }
 

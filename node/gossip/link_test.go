@@ -81,7 +81,7 @@ func TestLateIsNotDead(t *testing.T) {
 	n.up("B", 7)
 	for range 30 {
 		n.wait(4 * time.Second)
-		n.recv("B", &Have{7, nil})
+		n.recv("B", &Have{Group: 7})
 	}
 	if n.s.links["B"] == nil {
 		t.Error("a neighbour that talks was given up")
@@ -173,7 +173,7 @@ func TestLinkUpTwice(t *testing.T) {
 func TestNotLinked(t *testing.T) {
 	n := alone(t)
 	n.subscribe(1, false, 7)
-	n.recv("B", &Push{rumorOf(t, "Z", 1, "a"), 1})
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 1, "a"), Hops: 1})
 	n.recv("B", &Ping{1})
 	n.recv("B", &Sync{Group: 7, Ranges: []Range{{Mode: RangeFingerprint}}})
 	n.recv("B", &Bye{ByeFull})

@@ -8,13 +8,14 @@ type Message interface{ message() }
 // Caps on what one message may hold. The decoder enforces them before the core
 // sees a message, the core when it makes one.
 const (
-	MaxInterests = 1024 // data types in one list
-	MaxVerdicts  = 4096 // verdicts in one Receipt
-	MaxRecords   = 64   // peer records in one PeerList
-	MaxOffered   = 16   // peer records in one PeersRequest
-	MaxRecord    = 4096 // bytes of one signed peer record
-	MaxRanges    = 1024 // ranges in one Sync
-	MaxIDs       = 4096 // rumor IDs in one Sync, Want, Have or Graft
+	MaxInterests = 1024      // data types in one list
+	MaxVerdicts  = 4096      // verdicts in one Receipt
+	MaxRecords   = 64        // peer records in one PeerList
+	MaxOffered   = 16        // peer records in one PeersRequest
+	MaxRecord    = 4096      // bytes of one signed peer record
+	MaxRanges    = 1024      // ranges in one Sync
+	MaxIDs       = 4096      // rumor IDs in one Sync, Want, Have or Graft
+	MaxHeld      = 1<<16 - 1 // milliseconds in Have
 )
 
 // Interests is the full list of data types that the sender takes. It is the
@@ -28,6 +29,9 @@ type Interests struct {
 type Push struct {
 	Rumor *Rumor
 	Hops  uint8 // links travelled, this one included; 255 = that or more
+	// Rooted says that the sender has a tree of its own for the rumor's origin:
+	// if it is a duplicate, the shared tree has no part in that.
+	Rooted bool
 }
 
 // Verdict is what became of one pushed rumor.
@@ -36,7 +40,7 @@ type Verdict uint8
 const (
 	// VerdictNew: verified and kept; the receiver now sees to its spreading.
 	VerdictNew Verdict = iota
-	// VerdictDuplicate: the receiver knew it.
+	// VerdictDuplicate: the receiver knew it. The link leaves the group's tree.
 	VerdictDuplicate
 	// VerdictUnwanted: no module of the receiver takes this data type.
 	VerdictUnwanted
@@ -47,6 +51,12 @@ const (
 	VerdictBusy
 	// VerdictInvalid: malformed, forged, or short of work.
 	VerdictInvalid
+	// VerdictElsewhere: the receiver knew it, for this origin's rumors come to it
+	// another way. The link leaves the tree of that origin.
+	VerdictElsewhere
+	// VerdictKnown: the receiver knew it by chance, because it had been asking
+	// round or comparing. The link stays as it is.
+	VerdictKnown
 
 	verdicts // how many there are
 )
@@ -64,14 +74,24 @@ type Receipt struct {
 // carry on a link that is not part of the group's tree.
 type Have struct {
 	Group Group
-	IDs   []RumorID
+	IDs   []ShortID
+	// Held is for how many milliseconds the sender has had each, up to MaxHeld:
+	// the receiver learns by it how early the rumor would have come this way.
+	Held []uint16
+	// Ask says that the rumors will not come by a tree unless they are asked for:
+	// they are too large to be sent on a guess.
+	Ask bool
 }
 
-// Graft asks to be pushed the rumors with these IDs, and from now on all others
-// of the group, too.
+// Graft asks to be pushed rumors, and all later ones of their group, too.
 type Graft struct {
 	Group Group
-	IDs   []RumorID
+	// IDs are rumors that the sender lacks. Without them and Origins it asks for
+	// later ones only.
+	IDs []ShortID
+	// Origins are rumors that the sender has, one of each origin whose later ones
+	// it wants from here: the link joins the trees of these origins.
+	Origins []ShortID
 }
 
 // Ping asks for a Pong with the same number.

@@ -341,6 +341,7 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	}
 	s.presences.add(pointOf(r))
 	s.presenceByID[r.ID] = m
+	s.presenceByShort[r.ID.Short()] = m
 	s.schedule(taskMembers, s.at(r.Expires))
 	if r.Origin == s.cfg.Self {
 		return m
@@ -355,6 +356,9 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 func (s *State) forgetPresence(m *member) {
 	s.presences.remove(pointOf(m.r))
 	delete(s.presenceByID, m.r.ID)
+	if short := m.r.ID.Short(); s.presenceByShort[short] == m {
+		delete(s.presenceByShort, short)
+	}
 }
 
 // expireMembers forgets the nodes that did not renew their presence.

@@ -152,7 +152,7 @@ func TestRejoin(t *testing.T) {
 		want Verdict
 	}{
 		{joined, VerdictNew}, {joined, VerdictDuplicate},
-		{left, VerdictNew}, {joined, VerdictStale}, {left, VerdictDuplicate},
+		{left, VerdictNew}, {joined, VerdictStale}, {left, VerdictKnown}, // for leaves are flooded
 		{rejoined, VerdictNew}, {left, VerdictStale}, {joined, VerdictStale}, {rejoined, VerdictDuplicate},
 	} {
 		if got := n.push("B", c.r); got != c.want {

@@ -116,7 +116,7 @@ func (s *State) onSealed(ev Sealed) {
 		s.refusePending(p, ErrBusy)
 		return
 	}
-	e := &entry{r: r, state: kept, learnt: s.now, announcer: p.from}
+	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from}
 	s.store.add(e)
 	s.scheduleExpiry(r)
 	s.tellAll(e)

@@ -73,7 +73,8 @@ func TestPublishRefused(t *testing.T) {
 func TestPublishLimits(t *testing.T) {
 	n := alone(t)
 	n.up("B", 7)
-	n.publish(7, strings.Repeat("x", MaxPayload), func(p *Publish) { p.Lifetime = MaxLifetime })
+	large := n.publish(7, strings.Repeat("x", MaxPayload), func(p *Publish) { p.Lifetime = MaxLifetime })
+	n.recv("B", &Graft{Group: 7, IDs: []ShortID{large.ID.Short()}})
 	n.publish(7, "", func(p *Publish) { p.Kind, p.Key, p.Lifetime = KindState, strings.Repeat("k", MaxKey), time.Millisecond })
 	if got := len(pushedTo(n, "B")); got != 2 {
 		t.Errorf("%d of 2 pushed", got)

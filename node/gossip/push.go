@@ -10,11 +10,11 @@ import (
 
 // pushed is a rumor sent down a link whose verdict has not come.
 type pushed struct {
-	id      RumorID
-	group   Group
-	limited bool // it has a TTL
-	at      time.Time
-	late    bool // counted as late; another neighbour was asked
+	id     RumorID
+	group  Group
+	origin PeerID
+	at     time.Time
+	late   bool // counted as late; another neighbour was asked
 }
 
 // spread tells all neighbours that want it of a rumor, and returns how many.
@@ -36,13 +36,13 @@ func (s *State) offer(l *link, dataType uint16) {
 				return
 			}
 			e.holders.set(l.slot)
-			s.push(l, &Push{e.r, addHop(e.hops)}, false)
+			s.push(l, &Push{Rumor: e.r, Hops: addHop(e.hops)}, false)
 		}
 	}
 }
 
 func (s *State) push(l *link, msg *Push, urgent bool) {
-	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), limited: msg.Rumor.TTL != 0, at: s.now})
+	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), origin: msg.Rumor.Origin, at: s.now})
 	if s.cfg.AckTimeout > 0 {
 		s.after(taskLinks, s.cfg.AckTimeout)
 	}
@@ -60,16 +60,31 @@ func addHop(hops uint8) uint8 {
 
 func (s *State) onPush(l *link, m *Push) {
 	s.count.Received++
+	mi := s.missing[m.Rumor.ID.Short()]
 	v := s.take(l, m.Rumor, m.Hops, false)
-	if v == VerdictDuplicate {
-		s.prune(l, groupOf(m.Rumor), m.Rumor.TTL != 0)
+	switch v {
+	case VerdictDuplicate:
+		v = s.pushedTwice(l, m)
+	case VerdictNew:
+		s.broughtBy(l, m, mi)
 	}
 	l.receipts = append(l.receipts, v)
-	if len(l.receipts) >= MaxVerdicts/16 {
+	switch {
+	case len(l.receipts) >= MaxVerdicts/16:
 		s.sendReceipt(l)
-	} else {
-		s.after(taskReceipts, receiptDelay)
+	case v == VerdictNew:
+		s.after(taskReceipts, s.receiptDelay())
+	default:
+		s.after(taskReceipts, receiptSoon) // it changes what the neighbour does
 	}
+}
+
+// receiptDelay is how long good news of pushes is gathered.
+func (s *State) receiptDelay() time.Duration {
+	if s.cfg.AckTimeout == 0 {
+		return s.cfg.ReceiptDelay
+	}
+	return min(s.cfg.ReceiptDelay, s.cfg.AckTimeout/4)
 }
 
 // take decides about a rumor that a neighbour sent, cheapest check first. filled
@@ -167,6 +182,7 @@ func (s *State) known(l *link, r *Rumor, hops uint8) bool {
 // validated is called when the modules have vouched for a rumor.
 func (s *State) validated(e *entry) {
 	s.store.accept(e)
+	e.ready = s.now
 	if e.filled {
 		s.news(GroupOf(e.r.DataType), e.from)
 	} else {
@@ -196,8 +212,12 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 	for i, v := range m.Verdicts {
 		p := &l.unanswered[i]
 		switch v {
+		case VerdictNew:
+			l.proven[p.group] = true
 		case VerdictDuplicate:
-			s.prune(l, p.group, p.limited)
+			s.prune(l, p.group)
+		case VerdictElsewhere:
+			s.steer(l, sourceKey{p.group, p.origin}, false)
 		case VerdictUnwanted:
 			s.forgetHolder(l, p.group, p.id)
 			if l.wants(p.group) { // by now it takes the type again
@@ -238,7 +258,7 @@ func (s *State) sendReceipt(l *link) {
 	n := min(len(l.receipts), MaxVerdicts)
 	s.do(Send{To: l.peer, Msg: &Receipt{slices.Clone(l.receipts[:n])}})
 	if l.receipts = slices.Delete(l.receipts, 0, n); len(l.receipts) > 0 {
-		s.after(taskReceipts, receiptDelay)
+		s.after(taskReceipts, receiptSoon)
 	}
 }
 

@@ -41,9 +41,9 @@ func TestPushVerdicts(t *testing.T) {
 			if c.spoil != nil {
 				c.spoil(r)
 			}
-			n.recv("B", &Push{r, 1})
+			n.recv("B", &Push{Rumor: r, Hops: 1})
 			told := n.told(1)
-			n.wait(receiptDelay)
+			n.wait(n.s.receiptDelay())
 			mustEqual(t, "verdicts", verdictsTo(n, "B"), []Verdict{c.want})
 			var want []string
 			if c.want == VerdictNew {
@@ -186,7 +186,7 @@ func TestInvalidCutsOff(t *testing.T) {
 	bad := func(i int) *Push {
 		r := rumorOf(t, "Z", uint64(i+1), "bad")
 		r.Signature = nil
-		return &Push{r, 1}
+		return &Push{Rumor: r, Hops: 1}
 	}
 	for i := range maxInvalid {
 		n.recv("B", bad(i))
@@ -240,17 +240,17 @@ func TestReceiptBatches(t *testing.T) {
 	n.subscribe(1, false, 7)
 	n.up("B", 7)
 	for i := range uint64(10) {
-		n.recv("B", &Push{rumorOf(t, "Z", i+1, "x"), 1})
+		n.recv("B", &Push{Rumor: rumorOf(t, "Z", i+1, "x"), Hops: 1})
 	}
 	if len(sent[*Receipt](n, "B")) != 0 {
 		t.Error("answered one by one")
 	}
-	n.wait(receiptDelay)
+	n.wait(n.s.receiptDelay())
 	if got := sent[*Receipt](n, "B"); len(got) != 1 || len(got[0].Verdicts) != 10 {
 		t.Errorf("receipts: %v", got)
 	}
 	for i := range uint64(MaxVerdicts / 16) {
-		n.recv("B", &Push{rumorOf(t, "Z", i+11, "x"), 1})
+		n.recv("B", &Push{Rumor: rumorOf(t, "Z", i+11, "x"), Hops: 1})
 	}
 	if got := len(verdictsTo(n, "B")); got != 10+MaxVerdicts/16 {
 		t.Errorf("%d verdicts, a full batch waits for its time", got)
@@ -267,11 +267,11 @@ func TestLateReceipt(t *testing.T) {
 	n.mute["B"] = true
 	n.s.links["C"].lazy[7] = true
 	n.publish(7, "a")
-	n.wait(400 * time.Millisecond)
+	n.wait(400 * time.Millisecond) // less than the time-out, more than haveDelay
 	if got := len(sent[*Have](n, "C")); got != 1 {
 		t.Fatalf("%d announcements to a lazy neighbour", got)
 	}
-	n.wait(200 * time.Millisecond)
+	n.wait(100*time.Millisecond + n.s.cfg.HaveDelay)
 	if got := n.s.Status().Counters.LateReceipts; got != 1 {
 		t.Errorf("%d late receipts", got)
 	}
@@ -383,7 +383,7 @@ func TestDroppedPushIsRepaired(t *testing.T) {
 	a.do(SendDropped{"B", dropped[0]})
 	full = false
 	a.publish(7, "3")
-	w.wait(100 * time.Millisecond)
+	w.wait(b.s.receiptDelay())
 	mustEqual(t, "told", b.told(1), []string{"1", "3"})
 	if got := a.s.Status().Neighbours[0].Unanswered; got != 0 {
 		t.Errorf("%d unanswered", got)

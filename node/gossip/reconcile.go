@@ -43,6 +43,9 @@ const (
 	// many per second. The rest follows in later comparisons.
 	fillBurst = 4 << 20
 	fillRate  = 2 << 20
+	// What was pushed here less than young ago is being pushed on, which a Fill
+	// would overtake. It is given only to who just came.
+	young = time.Second
 )
 
 // comparison is what goes on about one group.
@@ -92,6 +95,7 @@ func (s *State) takesPart(g Group) bool {
 // shared is called when a neighbour and this node begin to share a group. One
 // of the two begins to compare: the smaller peer ID.
 func (s *State) shared(l *link, g Group) {
+	delete(l.compared, g)
 	if s.cfg.Self < l.peer {
 		s.enqueueSync(l, g)
 	}
@@ -198,6 +202,9 @@ func (s *State) touch(c *comparison) {
 func (s *State) ended(g Group, c *comparison) {
 	if c.ours && c.learnt > 0 && !slices.Contains(c.queue, c.peer) {
 		c.queue = slices.Insert(c.queue, 0, c.peer)
+	}
+	if l := s.links[c.peer]; l != nil {
+		l.compared[g] = true
 	}
 	c.peer = ""
 	s.advance(g, c)
@@ -482,6 +489,9 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 		// A limited rumor is offered once to each neighbour: whether it kept it
 		// we cannot know, for it may have been its last hop.
 		if !e.spreadable() || GroupOf(e.r.DataType) != g || e.r.TTL != 0 && holders.has(l.slot) {
+			return
+		}
+		if l.compared[g] && !e.filled && s.now.Sub(e.learnt) < young {
 			return
 		}
 		r, hops = e.r, e.hops

@@ -19,6 +19,13 @@ type RumorID [sha256.Size]byte
 // String is the first 8 bytes in hexadecimal, enough to tell rumors apart in a log.
 func (id RumorID) String() string { return hex.EncodeToString(id[:8]) }
 
+// ShortID is the beginning of a RumorID. It names a rumor where a mistake costs
+// little: between neighbours, of rumors that are under way.
+type ShortID [8]byte
+
+// Short is the beginning of an ID.
+func (id RumorID) Short() ShortID { return ShortID(id[:8]) }
+
 // Kind says how a rumor is kept and told.
 type Kind uint8
 

@@ -34,14 +34,20 @@ type State struct {
 	routes map[PeerID]Route
 
 	// Rumors heard of (lazy.go).
-	missing      map[RumorID]*missing
+	missing      map[ShortID]*missing
 	missingOrder []*missing
+	lateness     time.Duration // of rumors behind the news of them
+
+	// Trees of single origins (rooted.go).
+	sources     map[sourceKey]*source
+	sourceOrder []*source // the one that spoke last at the end
 
 	// Membership (presence.go).
-	members      map[PeerID]*member
-	presences    index
-	presenceByID map[RumorID]*member
-	own          ownPresence
+	members         map[PeerID]*member
+	presences       index
+	presenceByID    map[RumorID]*member
+	presenceByShort map[ShortID]*member
+	own             ownPresence
 
 	// Links and views (link.go, view.go, dial.go, groups.go).
 	links          map[PeerID]*link
@@ -95,24 +101,26 @@ func New(cfg Config) (*State, error) {
 		return nil, err
 	}
 	return &State{
-		cfg:          cfg,
-		epoch:        cfg.Epoch,
-		pending:      make(map[RumorID]*pendingRumor),
-		modules:      make(map[ModuleID]*module),
-		takers:       make(map[uint16]int),
-		store:        newStore(cfg.CacheSize, cfg.CacheBytes),
-		windows:      make(windows),
-		missing:      make(map[RumorID]*missing),
-		routes:       make(map[PeerID]Route),
-		members:      make(map[PeerID]*member),
-		presenceByID: make(map[RumorID]*member),
-		links:        make(map[PeerID]*link),
-		candidates:   make(map[PeerID]*candidate),
-		shares:       newShares(),
-		pauses:       pauses{of: make(map[PeerID]pause)},
-		banned:       make(map[PeerID]time.Time),
-		informants:   make(map[PeerID]*allowance),
-		sampler:      newSampler(cfg.Rand),
+		cfg:             cfg,
+		epoch:           cfg.Epoch,
+		pending:         make(map[RumorID]*pendingRumor),
+		modules:         make(map[ModuleID]*module),
+		takers:          make(map[uint16]int),
+		store:           newStore(cfg.CacheSize, cfg.CacheBytes),
+		windows:         make(windows),
+		missing:         make(map[ShortID]*missing),
+		sources:         make(map[sourceKey]*source),
+		routes:          make(map[PeerID]Route),
+		members:         make(map[PeerID]*member),
+		presenceByID:    make(map[RumorID]*member),
+		presenceByShort: make(map[ShortID]*member),
+		links:           make(map[PeerID]*link),
+		candidates:      make(map[PeerID]*candidate),
+		shares:          newShares(),
+		pauses:          pauses{of: make(map[PeerID]pause)},
+		banned:          make(map[PeerID]time.Time),
+		informants:      make(map[PeerID]*allowance),
+		sampler:         newSampler(cfg.Rand),
 	}, nil
 }
 

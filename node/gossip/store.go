@@ -21,6 +21,7 @@ type entry struct {
 	state  entryState
 	hops   uint8     // the fewest links it came over; 0 = our own
 	learnt time.Time // when it came first
+	ready  time.Time // when it could travel on
 	// from is the neighbour that brought it first, and filled says that it came
 	// by anti-entropy: then it is spread by anti-entropy, too.
 	from   PeerID
@@ -54,6 +55,7 @@ type store struct {
 	limit, limitBytes int
 
 	entries map[RumorID]*entry
+	short   map[ShortID]RumorID // of all entries; of two that begin alike, one
 	groups  map[Group]*index    // every entry of the store
 	floors  map[Group]int64     // creation of the newest rumor evicted, Unix ms
 	newest  map[stateKey]*Rumor // state rumors alive
@@ -71,6 +73,7 @@ func newStore(limit, limitBytes int) *store {
 		limit:      limit,
 		limitBytes: limitBytes,
 		entries:    make(map[RumorID]*entry),
+		short:      make(map[ShortID]RumorID),
 		groups:     make(map[Group]*index),
 		floors:     make(map[Group]int64),
 		newest:     make(map[stateKey]*Rumor),
@@ -88,6 +91,7 @@ func (st *store) group(g Group) index {
 // add takes in a rumor that is not there yet, as held or kept.
 func (st *store) add(e *entry) {
 	st.entries[e.r.ID] = e
+	st.short[e.r.ID.Short()] = e.r.ID
 	g := GroupOf(e.r.DataType)
 	x := st.groups[g]
 	if x == nil {
@@ -156,6 +160,9 @@ func (st *store) refuse(e *entry) {
 
 func (st *store) remove(e *entry) {
 	delete(st.entries, e.r.ID)
+	if s := e.r.ID.Short(); st.short[s] == e.r.ID {
+		delete(st.short, s)
+	}
 	g := GroupOf(e.r.DataType)
 	if x := st.groups[g]; x != nil {
 		x.remove(pointOf(e.r))

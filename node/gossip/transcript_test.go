@@ -52,6 +52,7 @@ type script struct {
 	out      strings.Builder
 	hold     map[PeerID]bool
 	lost     map[[2]PeerID]bool
+	delays   map[[2]PeerID]time.Duration // of links
 }
 
 func (s *script) run(t *testing.T, d *datadriven.TestData) string {
@@ -105,6 +106,13 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.w.link(who[0], who[1])
 	case "unlink":
 		s.w.unlink(who[0], who[1])
+	case "lazy":
+		for i, id := range who {
+			s.w.node(id).s.links[who[1-i]].lazy[GroupOf(uint16(number("type", 0)))] = true
+		}
+	case "delay":
+		s.w.delay = func(from, to PeerID) time.Duration { return s.delays[[2]PeerID{min(from, to), max(from, to)}] }
+		s.delays[[2]PeerID{min(who[0], who[1]), max(who[0], who[1])}] = time.Duration(number("ms", 0)) * time.Millisecond
 	case "lose":
 		s.lost[[2]PeerID{who[0], who[1]}] = true
 	case "mend":
@@ -113,6 +121,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.restart(who[0], uint64(number("epoch", 1)))
 	case "announce":
 		s.w.node(who[0]).publish(uint16(number("type", 0)), options["text"], func(p *Publish) {
+			if size := number("size", 0); size > 0 {
+				p.Payload = append([]byte(options["text"]), make([]byte, size)...)
+			}
 			p.From, p.TTL = ModuleID(number("module", 0)), uint8(number("ttl", 0))
 			if options["key"] != "" {
 				p.Kind, p.Key = KindState, options["key"]
@@ -142,6 +153,7 @@ func (s *script) begin(who []PeerID, options map[string]string, number func(stri
 	s.names = make(map[RumorID]string)
 	s.hold = make(map[PeerID]bool)
 	s.lost = make(map[[2]PeerID]bool)
+	s.delays = make(map[[2]PeerID]time.Duration)
 	s.presence = options["presence"] != ""
 	s.w.watch = s.see
 	s.w.lose = func(from, to PeerID, m Message) bool {
@@ -230,7 +242,7 @@ func (s *script) see(n *tnode, a Action) {
 
 func (s *script) name(r *Rumor) string {
 	if r.Kind != KindPresence {
-		return strconv.Quote(string(r.Payload))
+		return strconv.Quote(strings.TrimRight(string(r.Payload), "\x00"))
 	}
 	p, err := ParsePresence(r.Payload)
 	switch {
@@ -251,9 +263,24 @@ func (s *script) ids(list []RumorID) string {
 	return strings.Join(names, ", ")
 }
 
+func (s *script) shorts(list []ShortID) string {
+	var names []string
+	for _, short := range list {
+		name := fmt.Sprintf("%x", short[:])
+		for id, known := range s.names {
+			if id.Short() == short {
+				name = known
+			}
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
+
 var verdictWords = map[Verdict]string{
 	VerdictNew: "new", VerdictDuplicate: "duplicate", VerdictUnwanted: "unwanted",
 	VerdictStale: "stale", VerdictBusy: "busy", VerdictInvalid: "invalid",
+	VerdictElsewhere: "elsewhere", VerdictKnown: "known",
 }
 
 // message describes a message, "" if it is left out.
@@ -271,6 +298,9 @@ func (s *script) message(m Message) string {
 		}
 		return "Interests: " + strings.Trim(fmt.Sprint(m.Types), "[]")
 	case *Push:
+		if m.Rooted {
+			return fmt.Sprintf("Push %s, hop %d, by the origin's own tree", s.name(m.Rumor), m.Hops)
+		}
 		return fmt.Sprintf("Push %s, hop %d", s.name(m.Rumor), m.Hops)
 	case *Receipt:
 		var words []string
@@ -280,10 +310,23 @@ func (s *script) message(m Message) string {
 		return "Receipt: " + strings.Join(words, ", ")
 	case *Have:
 		g, _ := group(m.Group)
-		return fmt.Sprintf("Have of %s: %s", g, s.ids(m.IDs))
+		line := fmt.Sprintf("Have of %s: %s", g, s.shorts(m.IDs))
+		if len(m.Held) > 0 {
+			line += fmt.Sprintf(" (for %s ms)", strings.Trim(fmt.Sprint(m.Held), "[]"))
+		}
+		if m.Ask {
+			line += ", to be asked for"
+		}
+		return line
 	case *Graft:
 		g, _ := group(m.Group)
-		return fmt.Sprintf("Graft of %s: %s", g, s.ids(m.IDs))
+		switch {
+		case len(m.Origins) > 0:
+			return fmt.Sprintf("Graft of %s: the origin of %s", g, s.shorts(m.Origins))
+		case len(m.IDs) == 0:
+			return fmt.Sprintf("Graft of %s: whatever comes", g)
+		}
+		return fmt.Sprintf("Graft of %s: %s", g, s.shorts(m.IDs))
 	case *PeersRequest:
 		return "PeersRequest"
 	case *PeerList:

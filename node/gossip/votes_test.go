@@ -225,7 +225,7 @@ func TestAnnouncerNeverTold(t *testing.T) {
 	mustEqual(t, "another node", b.told(1), []string{"mine"})
 	// Not when it comes back over the overlay, either; not even after it was evicted.
 	a.s.store.remove(a.s.store.entries[r.ID])
-	a.do(Received{"B", &Push{r, 2}})
+	a.do(Received{"B", &Push{Rumor: r, Hops: 2}})
 	mustEqual(t, "the announcer, by the overlay", a.told(1), nil)
 	mustEqual(t, "another module, again", a.told(2), []string{"mine"})
 }
@@ -363,7 +363,7 @@ func TestVotesMachine(t *testing.T) {
 				if len(r.open) == 0 {
 					r.state = kept
 				}
-				n.recv("B", &Push{r.Rumor, 1})
+				n.recv("B", &Push{Rumor: r.Rumor, Hops: 1})
 			},
 			"vote": func(t *rapid.T) {
 				if len(rumors) == 0 {

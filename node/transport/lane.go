@@ -273,9 +273,9 @@ func sizeOf(m gossip.Message) int {
 	case *gossip.Want:
 		return frame + 32*len(m.IDs)
 	case *gossip.Have:
-		return frame + 32*len(m.IDs)
+		return frame + 10*len(m.IDs)
 	case *gossip.Graft:
-		return frame + 32*len(m.IDs)
+		return frame + 8*(len(m.IDs)+len(m.Origins))
 	}
 	return frame
 }

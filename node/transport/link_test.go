@@ -83,7 +83,7 @@ func TestEveryMessage(t *testing.T) {
 		&gossip.Sync{Group: 1, Ranges: []gossip.Range{{Mode: gossip.RangeIDs, IDs: []gossip.RumorID{id}}}},
 		&gossip.Want{Group: 1, IDs: []gossip.RumorID{id}}, &gossip.Fill{Rumor: r, Hops: 2},
 		&gossip.PeersRequest{}, &gossip.PeerList{Records: []gossip.PeerRecord{selfRecord(t, a.host)}},
-		&gossip.Have{Group: 1, IDs: []gossip.RumorID{id}}, &gossip.Graft{Group: 1, IDs: []gossip.RumorID{id}},
+		&gossip.Have{Group: 1, IDs: []gossip.ShortID{id.Short()}}, &gossip.Graft{Group: 1, IDs: []gossip.ShortID{id.Short()}},
 	}
 	for _, x := range []struct{ from, to *node }{{a, b}, {b, a}} {
 		for _, m := range messages {

@@ -28,12 +28,13 @@ const (
 
 var (
 	rumorSchema = schema{1: chunk, 2: fixed64, 3: chunk, 4: chunk, 5: varint}
+	pushSchema  = append(rumorSchema[:len(rumorSchema):len(rumorSchema)], varint)
 	idsSchema   = schema{1: varint, 2: chunk}
 	// schemas has Frame's kinds by their numbers.
 	schemas = [...]schema{
 		fieldHello:        {1: varint, 2: chunk, 3: chunk, 4: fixed64, 5: fixed64},
 		fieldInterests:    {1: chunk},
-		fieldPush:         rumorSchema,
+		fieldPush:         pushSchema,
 		fieldReceipt:      {1: chunk},
 		fieldPing:         {1: varint},
 		fieldPong:         {1: varint},
@@ -43,8 +44,8 @@ var (
 		fieldSync:         {1: varint, 2: varint, 3: chunk | repeated},
 		fieldWant:         idsSchema,
 		fieldFill:         rumorSchema,
-		fieldHave:         idsSchema,
-		fieldGraft:        idsSchema,
+		fieldHave:         haveSchema,
+		fieldGraft:        graftSchema,
 	}
 	frameSchema = func() schema {
 		s := make(schema, len(schemas))
@@ -122,13 +123,9 @@ func Decode(body []byte) (gossip.Message, error) {
 		want.Group, want.IDs = decodeGroupIDs(&s)
 		m = want
 	case fieldHave:
-		have := &gossip.Have{}
-		have.Group, have.IDs = decodeGroupIDs(&s)
-		m = have
+		m = decodeHave(&s)
 	case fieldGraft:
-		graft := &gossip.Graft{}
-		graft.Group, graft.IDs = decodeGroupIDs(&s)
-		m = graft
+		m = decodeGraft(&s)
 	}
 	if s.err != nil {
 		return nil, s.err
@@ -199,6 +196,7 @@ func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message
 	var signed, signature, key []byte
 	var nonce uint64
 	var hops uint8
+	rooted := false
 	for s.next() {
 		switch s.field {
 		case 1:
@@ -211,6 +209,8 @@ func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message
 			key = s.within(0, gossip.MaxPublicKey)
 		case 5:
 			hops = uint8(s.upTo(1<<8 - 1))
+		case 6:
+			rooted = s.upTo(1) == 1
 		}
 	}
 	if s.err != nil {
@@ -227,7 +227,7 @@ func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message
 	if kind == fieldFill {
 		return &gossip.Fill{Rumor: r, Hops: hops}, nil
 	}
-	return &gossip.Push{Rumor: r, Hops: hops}, nil
+	return &gossip.Push{Rumor: r, Hops: hops, Rooted: rooted}, nil
 }
 
 // rumorSlack is what a frame may be larger than the rumor in it, in bytes. An

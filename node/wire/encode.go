@@ -30,9 +30,9 @@ func AppendFrame(dst []byte, m gossip.Message) ([]byte, error) {
 			})
 		}), nil
 	case *gossip.Push:
-		return appendRumor(dst, fieldPush, m.Rumor, m.Hops)
+		return appendRumor(dst, fieldPush, m.Rumor, m.Hops, m.Rooted)
 	case *gossip.Fill:
-		return appendRumor(dst, fieldFill, m.Rumor, m.Hops)
+		return appendRumor(dst, fieldFill, m.Rumor, m.Hops, false)
 	case *gossip.Receipt:
 		if err := checkReceipt(m); err != nil {
 			return dst, err
@@ -69,9 +69,9 @@ func AppendFrame(dst []byte, m gossip.Message) ([]byte, error) {
 	case *gossip.Want:
 		return appendGroupIDs(dst, fieldWant, m.Group, m.IDs)
 	case *gossip.Have:
-		return appendGroupIDs(dst, fieldHave, m.Group, m.IDs)
+		return appendHave(dst, m)
 	case *gossip.Graft:
-		return appendGroupIDs(dst, fieldGraft, m.Group, m.IDs)
+		return appendGraft(dst, m)
 	}
 	return dst, fmt.Errorf("wire: no frame for a %T", m)
 }
@@ -86,7 +86,7 @@ func appendGroupIDs(dst []byte, kind protowire.Number, g gossip.Group, ids []gos
 	}), nil
 }
 
-func appendRumor(dst []byte, kind protowire.Number, r *gossip.Rumor, hops uint8) ([]byte, error) {
+func appendRumor(dst []byte, kind protowire.Number, r *gossip.Rumor, hops uint8, rooted bool) ([]byte, error) {
 	switch {
 	case r == nil:
 		return dst, malformed("no rumor")
@@ -100,7 +100,11 @@ func appendRumor(dst []byte, kind protowire.Number, r *gossip.Rumor, hops uint8)
 		b = appendFixed(b, 2, r.Nonce)
 		b = appendChunk(b, 3, r.Signature)
 		b = appendChunk(b, 4, r.PublicKey)
-		return appendNumber(b, 5, uint64(hops))
+		b = appendNumber(b, 5, uint64(hops))
+		if rooted {
+			b = appendNumber(b, 6, 1)
+		}
+		return b
 	}), nil
 }
 

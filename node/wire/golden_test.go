@@ -74,7 +74,11 @@ func describe(m gossip.Message) string {
 	case *gossip.Interests:
 		fmt.Fprintf(&b, "interests %v\n", m.Types)
 	case *gossip.Push:
-		fmt.Fprintf(&b, "push hops=%d\n%s", m.Hops, describeRumor(m.Rumor))
+		fmt.Fprintf(&b, "push hops=%d", m.Hops)
+		if m.Rooted {
+			b.WriteString(" rooted")
+		}
+		fmt.Fprintf(&b, "\n%s", describeRumor(m.Rumor))
 	case *gossip.Fill:
 		fmt.Fprintf(&b, "fill hops=%d\n%s", m.Hops, describeRumor(m.Rumor))
 	case *gossip.Receipt:
@@ -117,7 +121,7 @@ func describe(m gossip.Message) string {
 			fmt.Fprintf(&b, "  %x\n", id[:])
 		}
 	case *gossip.Have:
-		fmt.Fprintf(&b, "have group=%d\n", m.Group)
+		fmt.Fprintf(&b, "have group=%d held=%v ask=%v\n", m.Group, m.Held, m.Ask)
 		for _, id := range m.IDs {
 			fmt.Fprintf(&b, "  %x\n", id[:])
 		}
@@ -125,6 +129,9 @@ func describe(m gossip.Message) string {
 		fmt.Fprintf(&b, "graft group=%d\n", m.Group)
 		for _, id := range m.IDs {
 			fmt.Fprintf(&b, "  %x\n", id[:])
+		}
+		for _, id := range m.Origins {
+			fmt.Fprintf(&b, "  origin of %x\n", id[:])
 		}
 	default:
 		fmt.Fprintf(&b, "%T: no words for it\n", m)

@@ -64,7 +64,8 @@ func largest(t testing.TB) []gossip.Message {
 		&gossip.Receipt{Verdicts: make([]gossip.Verdict, gossip.MaxVerdicts)},
 		&gossip.Ping{Number: math.MaxUint64}, &gossip.Pong{Number: math.MaxUint64}, &gossip.Bye{Reason: 255},
 		offer, list, sync, want,
-		&gossip.Have{Group: want.Group, IDs: want.IDs}, &gossip.Graft{Group: want.Group, IDs: want.IDs},
+		&gossip.Have{Group: want.Group, IDs: make([]gossip.ShortID, gossip.MaxIDs), Held: make([]uint16, gossip.MaxIDs), Ask: true},
+		&gossip.Graft{Group: want.Group, IDs: make([]gossip.ShortID, gossip.MaxIDs/2), Origins: make([]gossip.ShortID, gossip.MaxIDs/2)},
 	}
 }
 
@@ -113,9 +114,9 @@ func TestTooLarge(t *testing.T) {
 		case *gossip.Want:
 			m.IDs = append(m.IDs, gossip.RumorID{1})
 		case *gossip.Have:
-			m.IDs = append(m.IDs, gossip.RumorID{1})
+			m.IDs, m.Held = append(m.IDs, gossip.ShortID{1}), nil
 		case *gossip.Graft:
-			m.IDs = append(m.IDs, gossip.RumorID{1})
+			m.IDs = append(m.IDs, gossip.ShortID{1})
 		default:
 			continue
 		}
@@ -132,7 +133,7 @@ func TestSenderRefuses(t *testing.T) {
 		nil,
 		&gossip.Interests{Types: []uint16{1, 1}},
 		&gossip.Interests{Types: []uint16{2, 1}},
-		&gossip.Receipt{Verdicts: []gossip.Verdict{gossip.VerdictInvalid + 1}},
+		&gossip.Receipt{Verdicts: []gossip.Verdict{gossip.VerdictKnown + 1}},
 		&gossip.Push{},
 		&gossip.Push{Rumor: &gossip.Rumor{Signed: make([]byte, gossip.MaxSigned+1)}},
 		&gossip.Bye{},
@@ -143,6 +144,7 @@ func TestSenderRefuses(t *testing.T) {
 		&gossip.Want{Group: gossip.GroupPresence + 1},
 		&gossip.Have{Group: gossip.GroupPresence + 1},
 		&gossip.Graft{Group: gossip.GroupPresence + 1},
+		&gossip.Have{IDs: make([]gossip.ShortID, 2), Held: make([]uint16, 1)},
 		&gossip.Sync{Group: gossip.GroupPresence + 1},
 		&gossip.Sync{Floor: -1},
 		&gossip.Sync{Ranges: make([]gossip.Range, gossip.MaxRanges+1)},

@@ -48,12 +48,26 @@ func messages() *rapid.Generator[gossip.Message] {
 		case 9:
 			return syncs().Draw(t, "sync")
 		case 10:
-			return &gossip.Have{Group: groups().Draw(t, "group"), IDs: emptyIsNil(rapid.SliceOfN(ids(), 0, 20).Draw(t, "ids"))}
+			m := &gossip.Have{Group: groups().Draw(t, "group"), IDs: shorts(0, 20).Draw(t, "ids"), Ask: rapid.Bool().Draw(t, "ask")}
+			if rapid.Bool().Draw(t, "times") {
+				m.Held = emptyIsNil(rapid.SliceOfN(rapid.Uint16(), len(m.IDs), len(m.IDs)).Draw(t, "held"))
+			}
+			return m
 		case 11:
-			return &gossip.Graft{Group: groups().Draw(t, "group"), IDs: emptyIsNil(rapid.SliceOfN(ids(), 0, 20).Draw(t, "ids"))}
+			return &gossip.Graft{Group: groups().Draw(t, "group"), IDs: shorts(0, 20).Draw(t, "ids"), Origins: shorts(0, 20).Draw(t, "origins")}
 		default:
 			return &gossip.Want{Group: groups().Draw(t, "group"), IDs: emptyIsNil(rapid.SliceOfN(ids(), 0, 20).Draw(t, "ids"))}
 		}
+	})
+}
+
+func shorts(least, most int) *rapid.Generator[[]gossip.ShortID] {
+	return rapid.Custom(func(t *rapid.T) []gossip.ShortID {
+		var list []gossip.ShortID
+		for _, id := range rapid.SliceOfN(ids(), least, most).Draw(t, "ids") {
+			list = append(list, id.Short())
+		}
+		return list
 	})
 }
 
@@ -312,9 +326,9 @@ func retained(m gossip.Message) int {
 	case *gossip.Want:
 		return idSize * cap(m.IDs)
 	case *gossip.Have:
-		return idSize * cap(m.IDs)
+		return shortSize*cap(m.IDs) + 2*cap(m.Held)
 	case *gossip.Graft:
-		return idSize * cap(m.IDs)
+		return shortSize * (cap(m.IDs) + cap(m.Origins))
 	}
 	return 0
 }

@@ -161,9 +161,9 @@ func hostile(seed uint64, core Core) Core {
 			again.Signature = forged.Signature
 			msg = &gossip.Push{Rumor: again, Hops: 1}
 		case 4:
-			msg = &gossip.Have{Group: group, IDs: []gossip.RumorID{id(), id()}}
+			msg = &gossip.Have{Group: group, IDs: []gossip.ShortID{id().Short(), id().Short()}}
 		case 5:
-			msg = &gossip.Graft{Group: group, IDs: []gossip.RumorID{id()}}
+			msg = &gossip.Graft{Group: group, IDs: []gossip.ShortID{id().Short()}}
 		case 6:
 			msg = &gossip.Want{Group: group, IDs: []gossip.RumorID{id(), id()}}
 		case 7:

@@ -13,7 +13,11 @@ import (
 func FrameSize(m gossip.Message) int {
 	switch m := m.(type) {
 	case *gossip.Push:
-		return frame(rumorSize(m.Rumor, m.Hops))
+		n := rumorSize(m.Rumor, m.Hops)
+		if m.Rooted {
+			n += 2
+		}
+		return frame(n)
 	case *gossip.Fill:
 		return frame(rumorSize(m.Rumor, m.Hops))
 	case *gossip.Interests:
@@ -39,12 +43,18 @@ func FrameSize(m gossip.Message) int {
 	case *gossip.Want:
 		return frame(idsSize(m.Group, m.IDs))
 	case *gossip.Have:
-		return frame(idsSize(m.Group, m.IDs))
+		n := numberField(uint64(m.Group)) + chunkField(len(m.IDs)*shortID) + chunkField(2*len(m.Held))
+		if m.Ask {
+			n += 2
+		}
+		return frame(n)
 	case *gossip.Graft:
-		return frame(idsSize(m.Group, m.IDs))
+		return frame(numberField(uint64(m.Group)) + chunkField(len(m.IDs)*shortID) + chunkField(len(m.Origins)*shortID))
 	}
 	panic(fmt.Sprintf("sim: no size for a %T", m))
 }
+
+const shortID = len(gossip.ShortID{})
 
 // frame is the size of a frame with a message of n bytes: the frame's length,
 // the kind's tag, the message.

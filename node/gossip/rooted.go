@@ -1,0 +1,245 @@
+package gossip
+
+import (
+	"slices"
+	"time"
+)
+
+// Trees of single origins.
+//
+// The tree of a group is shared by all who speak in it, so most rumors make
+// detours: over real distances they take about twice as long as by flooding,
+// which finds the fastest way to everybody. For origins that speak often, every
+// node looks for its own fastest way to them:
+//
+//   - With an ID, Have tells how long the sender has had the rumor. The receiver,
+//     which has it too, knows by that when it would have come that way.
+//   - If another link would have been much faster once, or faster twice in a row,
+//     it is grafted for this origin (Graft.Origins): from then on the neighbour pushes what this origin
+//     says. The next rumor comes twice, and the slower of the two links is
+//     told so (VerdictElsewhere) and leaves the origin's tree, at both ends.
+//
+// So the trees bend towards the ways that flooding would have found, for one
+// duplicate each time that a node changes to another parent. Ways to an origin
+// strictly ascend in the time at which nodes had one rumor, so there are no
+// circles in them but passing ones, which Have and Graft mend as in the shared
+// tree. Links that no such tree speaks of go by the shared one.
+
+const (
+	// maxSources bounds the origins whose ways are watched; beyond it those that
+	// were silent longest are forgotten and go by the shared tree again.
+	maxSources = 256
+	// An origin speaks often if it spoke sourceOften times with no pause longer
+	// than sourceIdle.
+	sourceOften = 3
+	sourceIdle  = time.Minute
+	// judgeAfter is how long other neighbours may take to tell of a rumor before
+	// the ways by which it came are compared, at least.
+	judgeAfter = 300 * time.Millisecond
+	// wayMargin is by how much another way must be faster, twice in a row, to be
+	// chosen: less is chance, and not worth a duplicate. By waySure once is enough.
+	wayMargin = 5 * time.Millisecond
+	waySure   = 20 * time.Millisecond
+	// Who turned out slower than it said is not believed for boastPause, and twice
+	// as long each further time, up to boastLimit doublings.
+	boastPause = 10 * time.Second
+	boastLimit = 6
+)
+
+// sourceKey names the rumors that one origin tells in one group.
+type sourceKey struct {
+	group  Group
+	origin PeerID
+}
+
+// source is what is known of the ways by which an origin's rumors come.
+type source struct {
+	sourceKey
+	heard  int // rumors since the last long pause, up to sourceOften
+	last   time.Time
+	rooted bool // it has a tree of its own here
+
+	// One rumor at a time is watched.
+	probe  RumorID
+	at     time.Time // when it came
+	parent PeerID    // who brought it
+	best   PeerID    // by whom it would have come first, if not by parent
+	bestAt time.Time // and when
+	rival  PeerID    // the best of the time before, if it was fast enough
+	asked  PeerID    // who was asked to push and did not yet
+}
+
+// isRooted reports whether an origin has a tree of its own here.
+func (src *source) isRooted() bool { return src != nil && src.rooted }
+
+// source returns what is known of an origin, from now on the last one to be
+// forgotten.
+func (s *State) source(key sourceKey) *source {
+	src := s.sources[key]
+	if src != nil {
+		i := slices.Index(s.sourceOrder, src)
+		s.sourceOrder = append(slices.Delete(s.sourceOrder, i, i+1), src)
+		return src
+	}
+	if len(s.sourceOrder) >= maxSources {
+		s.forgetSource(s.sourceOrder[0])
+	}
+	src = &source{sourceKey: key}
+	s.sources[key] = src
+	s.sourceOrder = append(s.sourceOrder, src)
+	return src
+}
+
+func (s *State) forgetSource(src *source) {
+	i := slices.Index(s.sourceOrder, src)
+	s.sourceOrder = slices.Delete(s.sourceOrder, i, i+1)
+	delete(s.sources, src.sourceKey)
+	if src.rooted {
+		for _, l := range s.linkOrder {
+			if l != nil {
+				delete(l.rooted, src.sourceKey)
+			}
+		}
+	}
+}
+
+// steer takes a link into the tree of an origin, or out of it.
+func (s *State) steer(l *link, key sourceKey, in bool) {
+	if !s.takesPart(key.group) {
+		return
+	}
+	src := s.source(key)
+	src.rooted, src.last = true, s.now
+	l.rooted[key] = in
+}
+
+// heardFrom is called with every rumor that a push brought first. It compares the
+// ways by which the rumor watched could have come, and watches the next.
+func (s *State) heardFrom(l *link, r *Rumor) {
+	if s.cfg.Push != PushRooted {
+		return
+	}
+	src := s.source(sourceKey{groupOf(r), r.Origin})
+	if !src.last.IsZero() && s.now.Sub(src.last) > sourceIdle {
+		src.heard, src.probe, src.rival = 0, RumorID{}, ""
+	}
+	src.last = s.now
+	src.heard = min(src.heard+1, sourceOften)
+	if src.asked == l.peer {
+		src.asked = ""
+	}
+	if src.probe != (RumorID{}) {
+		if s.now.Sub(src.at) < judgeAfter+s.cfg.HaveDelay {
+			return
+		}
+		s.judge(src, l)
+	}
+	src.probe, src.at, src.parent, src.best = r.ID, s.now, l.peer, ""
+}
+
+// compareWay takes in that a neighbour has had for a while what this node knows.
+func (s *State) compareWay(l *link, id RumorID, held time.Duration) {
+	e := s.store.entries[id]
+	if e == nil {
+		return
+	}
+	src := s.sources[sourceKey{GroupOf(e.r.DataType), e.r.Origin}]
+	if src == nil || src.probe != id || l.peer == src.parent || l.boasted.After(s.now) {
+		return
+	}
+	if at := s.now.Add(-held); at.Before(src.at) && (src.best == "" || at.Before(src.bestAt)) {
+		src.best, src.bestAt = l.peer, at
+	}
+}
+
+// judge asks a neighbour to push an origin's rumors if it would have brought two
+// in a row faster than they came, or one much faster; unless it just did.
+func (s *State) judge(src *source, now *link) {
+	if src.best == "" || src.best == now.peer || src.at.Sub(src.bestAt) < wayMargin || src.heard < sourceOften {
+		src.rival = ""
+		return
+	}
+	if src.rival != src.best && src.at.Sub(src.bestAt) < waySure {
+		src.rival = src.best
+		return
+	}
+	src.rival = ""
+	if l := s.links[src.best]; l != nil && l.wants(src.group) {
+		s.reroot(src, l)
+	}
+}
+
+// reroot asks a neighbour to push what an origin says. This node tells it and the
+// present parent nothing of that itself any more: they have it earlier.
+func (s *State) reroot(src *source, l *link) {
+	s.count.Reroots++
+	s.steer(l, src.sourceKey, false)
+	if p := s.links[src.parent]; p != nil {
+		s.steer(p, src.sourceKey, false)
+	}
+	src.asked = l.peer
+	s.do(Send{To: l.peer, Msg: &Graft{Group: src.group, Origins: []ShortID{src.probe.Short()}}})
+}
+
+// tooSlow notes that a neighbour which was asked to push an origin's rumors was
+// slower with them than others, though it had said it would not be.
+func (s *State) tooSlow(l *link, key sourceKey) {
+	if src := s.sources[key]; src != nil && src.asked == l.peer {
+		src.asked = ""
+		if src.best == l.peer {
+			src.best = ""
+		}
+		l.boasted = s.now.Add(boastPause << l.boasts)
+		l.boasts = min(l.boasts+1, boastLimit)
+	}
+}
+
+// replaceParent asks others at once for what a link that ended used to bring,
+// and for what it is known that this node lacks.
+func (s *State) replaceParent(lost *link) {
+	if s.leaving {
+		return
+	}
+	for _, src := range slices.Clone(s.sourceOrder) {
+		if src.parent != lost.peer || s.now.Sub(src.last) > sourceIdle || !s.takesPart(src.group) {
+			continue
+		}
+		if l := s.links[src.best]; l != nil && l.wants(src.group) {
+			s.reroot(src, l)
+		}
+	}
+	for _, g := range s.groups() {
+		at, ok := lost.brought[g]
+		if !ok || s.now.Sub(at) > sourceIdle || lost.lazy[g] {
+			continue
+		}
+		var lazy []*link
+		for _, l := range s.linkOrder {
+			if l != nil && l.lazy[g] && l.wants(g) {
+				lazy = append(lazy, l)
+			}
+		}
+		if len(lazy) > 0 {
+			l := lazy[s.cfg.Rand.IntN(len(lazy))]
+			delete(l.lazy, g)
+			s.count.Grafts++
+			s.do(Send{To: l.peer, Msg: &Graft{Group: g}})
+		}
+	}
+	for _, mi := range s.missingOrder {
+		if mi.asked == 0 && slices.ContainsFunc(mi.tellers, func(p PeerID) bool { return s.links[p] != nil }) {
+			mi.at = s.now
+			s.schedule(taskGraft, s.now)
+		}
+	}
+	s.after(taskHaves, 0)
+}
+
+// groups are those that this node takes part in, in a fixed order.
+func (s *State) groups() []Group {
+	groups := []Group{GroupPresence}
+	for _, t := range s.interests() {
+		groups = append(groups, GroupOf(t))
+	}
+	return groups
+}
