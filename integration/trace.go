@@ -47,9 +47,9 @@ func (f Frame) Names(id gossip.RumorID) bool {
 	}
 	switch m := f.Message.(type) {
 	case *gossip.Have:
-		return slices.Contains(m.IDs, id)
+		return slices.Contains(m.IDs, id.Short())
 	case *gossip.Graft:
-		return slices.Contains(m.IDs, id)
+		return slices.Contains(m.IDs, id.Short())
 	case *gossip.Want:
 		return slices.Contains(m.IDs, id)
 	case *gossip.Sync:

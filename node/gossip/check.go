@@ -142,7 +142,7 @@ func (s *State) checkLinkBooks(c *checks) {
 	c.that(linked == len(s.links), "%d links in slots, %d by peer", linked, len(s.links))
 	c.most("links", len(s.links), (acceptFactor+1)*s.cfg.Degree)
 	c.most("missing rumors", len(s.missing), maxMissing)
-	ordered := make(map[RumorID]*missing, len(s.missingOrder))
+	ordered := make(map[ShortID]*missing, len(s.missingOrder))
 	for _, mi := range s.missingOrder {
 		if s.missing[mi.id] == mi {
 			ordered[mi.id] = mi
@@ -151,7 +151,19 @@ func (s *State) checkLinkBooks(c *checks) {
 	c.that(len(ordered) == len(s.missing), "%d missing rumors, of which %d will be asked for", len(s.missing), len(ordered))
 	for id, mi := range s.missing {
 		c.most("tellers of a missing rumor", len(mi.tellers), maxTellers)
-		c.that(s.holdersOf(mi.group, id) == nil, "rumor %v is here and counts as missing", id)
+		_, here := s.resolve(mi.group, id)
+		c.that(!here, "rumor %x is here and counts as missing", id)
+	}
+	c.most("origins with ways", len(s.sources), maxSources)
+	c.that(len(s.sources) == len(s.sourceOrder), "%d origins with ways, %d in the order of forgetting", len(s.sources), len(s.sourceOrder))
+	for _, l := range s.links {
+		for key := range l.rooted {
+			c.that(s.sources[key].isRooted(), "a link is in the tree of %q, which has none", key.origin)
+		}
+	}
+	c.that(len(s.store.short) <= len(s.store.entries), "%d short IDs for %d rumors", len(s.store.short), len(s.store.entries))
+	for short, id := range s.store.short {
+		c.that(s.store.entries[id] != nil && id.Short() == short, "a short ID stands for rumor %v, which is not here", id)
 	}
 }
 

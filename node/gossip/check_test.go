@@ -31,7 +31,7 @@ func busy(t *testing.T) *tnode {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.do(Received{"A", &Push{toySeal(r), 1}})
+		n.do(Received{"A", &Push{Rumor: toySeal(r), Hops: 1}})
 		ids = append(ids, r.ID)
 	}
 	n.do(Vote{Module: 1, ID: ids[0], Valid: true})
@@ -43,8 +43,8 @@ func busy(t *testing.T) *tnode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.do(Received{"A", &Push{toySeal(r), 1}})
-	n.do(Received{"B", &Have{Group: 7, IDs: []RumorID{{1}}}})
+	n.do(Received{"A", &Push{Rumor: toySeal(r), Hops: 1}})
+	n.do(Received{"B", &Have{Group: 7, IDs: []ShortID{{1}}}})
 	n.do(Candidate{Peer: "C", Source: SourceContact})
 	return n
 }
@@ -65,26 +65,36 @@ func TestCheck(t *testing.T) {
 		return nil
 	}
 	for finding, cook := range map[string]func(s *State){
-		"counted as 9 of":                 func(s *State) { s.store.kept = 9 },
-		"rumors held, at most":            func(s *State) { s.store.held = maxHeld + 1 },
-		"rumors kept, at most 1":          func(s *State) { s.store.limit = 1 },
-		"is stored as":                    func(s *State) { e := pick(s, kept); s.store.entries[RumorID{9}] = e },
-		"has a ballot: true":              func(s *State) { pick(s, kept).ballot = new(ballot) },
-		"has a ballot: false":             func(s *State) { pick(s, held).ballot = nil },
-		"does not count as seen":          func(s *State) { clear(s.windows) },
-		"is in no group":                  func(s *State) { s.store.groups[7].remove(pointOf(pick(s, kept).r)) },
-		"is not the newest":               func(s *State) { clear(s.store.newest) },
-		"will not expire":                 func(s *State) { s.store.byExpiry = s.store.byExpiry[1:] },
-		"cannot be evicted":               func(s *State) { s.store.byCreation = nil },
-		"of a group are out of order":     func(s *State) { x := *s.store.groups[7]; x[0], x[1] = x[1], x[0] },
-		"nobody is in slot 5":             func(s *State) { pick(s, kept).holders.set(5) },
-		"nobody is in slot 70":            func(s *State) { s.members["A"].holders.set(70) },
-		"not apart and ascending":         func(s *State) { w := s.windows[origin{"A", 1}]; w.spans[0].hi = w.spans[1].lo },
-		"is not its peer's":               func(s *State) { s.linkOrder[0].slot = 1 },
-		"links in slots":                  func(s *State) { s.linkOrder[0] = nil },
-		"links, at most":                  func(s *State) { s.cfg.Degree = 0 },
-		"will be asked for":               func(s *State) { s.missingOrder = nil },
-		"is here and counts as missing":   func(s *State) { id := pick(s, kept).r.ID; s.missing[id] = &missing{id: id, group: 7} },
+		"counted as 9 of":               func(s *State) { s.store.kept = 9 },
+		"rumors held, at most":          func(s *State) { s.store.held = maxHeld + 1 },
+		"rumors kept, at most 1":        func(s *State) { s.store.limit = 1 },
+		"is stored as":                  func(s *State) { e := pick(s, kept); s.store.entries[RumorID{9}] = e },
+		"has a ballot: true":            func(s *State) { pick(s, kept).ballot = new(ballot) },
+		"has a ballot: false":           func(s *State) { pick(s, held).ballot = nil },
+		"does not count as seen":        func(s *State) { clear(s.windows) },
+		"is in no group":                func(s *State) { s.store.groups[7].remove(pointOf(pick(s, kept).r)) },
+		"is not the newest":             func(s *State) { clear(s.store.newest) },
+		"will not expire":               func(s *State) { s.store.byExpiry = s.store.byExpiry[1:] },
+		"cannot be evicted":             func(s *State) { s.store.byCreation = nil },
+		"of a group are out of order":   func(s *State) { x := *s.store.groups[7]; x[0], x[1] = x[1], x[0] },
+		"nobody is in slot 5":           func(s *State) { pick(s, kept).holders.set(5) },
+		"nobody is in slot 70":          func(s *State) { s.members["A"].holders.set(70) },
+		"not apart and ascending":       func(s *State) { w := s.windows[origin{"A", 1}]; w.spans[0].hi = w.spans[1].lo },
+		"is not its peer's":             func(s *State) { s.linkOrder[0].slot = 1 },
+		"links in slots":                func(s *State) { s.linkOrder[0] = nil },
+		"links, at most":                func(s *State) { s.cfg.Degree = 0 },
+		"will be asked for":             func(s *State) { s.missingOrder = nil },
+		"is here and counts as missing": func(s *State) { id := pick(s, kept).r.ID.Short(); s.missing[id] = &missing{id: id, group: 7} },
+		"in the order of forgetting":    func(s *State) { s.sources[sourceKey{7, "Z"}] = new(source) },
+		"the tree of \"Z\"":             func(s *State) { s.links["A"].rooted[sourceKey{7, "Z"}] = true },
+		"short ID stands for":           func(s *State) { s.store.short[ShortID{1}] = RumorID{1} },
+		"short IDs for": func(s *State) {
+			s.store.short[ShortID{1}] = RumorID{1}
+			s.store.short[ShortID{2}] = RumorID{2}
+			s.store.short[ShortID{3}] = RumorID{3}
+			s.store.short[ShortID{4}] = RumorID{4}
+			s.store.short[ShortID{5}] = RumorID{5}
+		},
 		"presences in order":              func(s *State) { s.presences = s.presences[1:] },
 		"another member's":                func(s *State) { s.members["M"] = s.members["A"] },
 		"a node that is no member":        func(s *State) { s.routes["Z"] = Route{} },
