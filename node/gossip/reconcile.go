@@ -57,6 +57,7 @@ type comparison struct {
 	limit    time.Time // when it ends in any case
 	answered bool      // the neighbour has time for it
 	closing  bool      // one side had nothing but skips
+	asked    bool      // a Want is out whose answer has not ended
 	wanted   int       // rumors asked for that have not come
 	learnt   int       // rumors that it brought
 
@@ -181,7 +182,7 @@ func (s *State) advance(g Group, c *comparison) {
 }
 
 func (s *State) begin(c *comparison, l *link, ours bool) {
-	c.peer, c.ours, c.answered, c.closing, c.wanted, c.learnt = l.peer, ours, false, false, 0, 0
+	c.peer, c.ours, c.answered, c.closing, c.asked, c.wanted, c.learnt = l.peer, ours, false, false, false, 0, 0
 	c.limit = s.now.Add(syncLimit + 10*l.rtt)
 	s.touch(c)
 }
@@ -322,8 +323,9 @@ func (s *State) onSync(l *link, m *Sync) {
 		// All that was wanted and could be given has come; or the neighbour is
 		// busy with another, and begins itself when it has time.
 		if c.peer == l.peer {
-			c.wanted = 0
-			if c.closing || !c.answered {
+			busy := !c.asked
+			c.asked, c.wanted = false, 0
+			if c.closing || busy {
 				s.ended(m.Group, c)
 			}
 		}
@@ -340,11 +342,15 @@ func (s *State) onSync(l *link, m *Sync) {
 			s.do(Send{To: l.peer, Msg: &Sync{m.Group, floor, []Range{{}}}})
 			return
 		}
-		c.wait(l.peer)
-		if opening {
+		if !opening || !c.ours || c.answered || l.peer > s.cfg.Self {
+			c.wait(l.peer)
 			s.do(Send{To: l.peer, Msg: &Sync{Group: m.Group}})
+			return
 		}
-		return
+		// Where all have begun and wait for each other, somebody must give in: the
+		// smallest peer ID gets on.
+		c.wait(c.peer)
+		s.begin(c, l, false)
 	case going && c.ours && opening && s.cfg.Self < l.peer:
 		// Both began at once, and it answers ours. Or it was busy when ours came
 		// and now begins itself: then ours is not answered, and is repeated.
@@ -361,6 +367,7 @@ func (s *State) onSync(l *link, m *Sync) {
 	floor := max(m.Floor, s.floor(m.Group))
 	reply, want := s.answer(l, m, floor)
 	if len(want) > 0 {
+		c.asked = true
 		c.wanted += len(want)
 		s.do(Send{To: l.peer, Msg: &Want{m.Group, want}})
 	}
