@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -24,21 +23,11 @@ import (
 // Every Sync is answered by a Sync, until one has nothing but skips: by then, as
 // links keep order, everything that it announces by Fill has arrived.
 //
-// A node runs one comparison per group at a time, and says so (a Sync without
-// ranges) to who begins another, so that a newcomer with
-// thirty neighbours fetches everything once. The others wait in a queue, and
-// by their turn there is mostly nothing left to fetch. For the same reason what
-// came by Fill is not pushed on: whoever learnt something compares with its
-// other neighbours, which costs a fingerprint where they know it already.
+// When and with whom is told in comparison.go.
 
 const (
-	fewIDs       = 32 // rumors in a range up to which their IDs are listed
-	fanout       = 16 // parts that a range is divided into
-	syncPatience = time.Second
-	// However busily a neighbour keeps a comparison going, others get their turn
-	// after syncLimit.
-	syncLimit = 5 * time.Second
-	newsDelay = 100 * time.Millisecond // to gather what came by Fill
+	fewIDs = 32 // rumors in a range up to which their IDs are listed
+	fanout = 16 // parts that a range is divided into
 	// What anti-entropy may send down one link: so many bytes at once, and so
 	// many per second. The rest follows in later comparisons.
 	fillBurst = 4 << 20
@@ -47,221 +36,6 @@ const (
 	// would overtake. It is given only to who just came.
 	young = time.Second
 )
-
-// comparison is what goes on about one group.
-type comparison struct {
-	queue    []PeerID  // neighbours still to be compared with
-	peer     PeerID    // the one that is being compared with, "" = none
-	ours     bool      // we began it
-	until    time.Time // when silence ends it
-	limit    time.Time // when it ends in any case
-	answered bool      // the neighbour has time for it
-	closing  bool      // one side had nothing but skips
-	asked    bool      // a Want is out whose answer has not ended
-	wanted   int       // rumors asked for that have not come
-	learnt   int       // rumors that it brought
-
-	// news is when the other neighbours are compared with because something
-	// came by Fill, zero = nothing did.
-	news       time.Time
-	newsSource PeerID
-}
-
-// syncs are the comparisons of all groups that this node has a part in, in a
-// fixed order.
-type syncs struct {
-	groups []Group
-	by     map[Group]*comparison
-}
-
-func (sy *syncs) get(g Group) *comparison {
-	c := sy.by[g]
-	if c == nil {
-		c = new(comparison)
-		if sy.by == nil {
-			sy.by = make(map[Group]*comparison)
-		}
-		sy.by[g] = c
-		i, _ := slices.BinarySearch(sy.groups, g)
-		sy.groups = slices.Insert(sy.groups, i, g)
-	}
-	return c
-}
-
-// takesPart reports whether this node keeps a group at all.
-func (s *State) takesPart(g Group) bool {
-	return g == GroupPresence || s.takers[uint16(g)] > 0
-}
-
-// shared is called when a neighbour and this node begin to share a group. One
-// of the two begins to compare: the smaller peer ID.
-func (s *State) shared(l *link, g Group) {
-	delete(l.compared, g)
-	if s.cfg.Self < l.peer {
-		s.enqueueSync(l, g)
-	}
-}
-
-// syncType compares a data type that is new here with all who take it.
-func (s *State) syncType(dataType uint16) {
-	for _, l := range s.linkOrder {
-		if l != nil && l.interests[dataType] {
-			s.shared(l, GroupOf(dataType))
-		}
-	}
-}
-
-// syncWith compares everything shared with one neighbour.
-func (s *State) syncWith(l *link) {
-	s.enqueueSync(l, GroupPresence)
-	for _, t := range slices.Sorted(maps.Keys(l.interests)) {
-		if s.takers[t] > 0 {
-			s.enqueueSync(l, GroupOf(t))
-		} else {
-			s.offer(l, t)
-		}
-	}
-}
-
-// syncRandom is the periodic round: everything shared, with one neighbour.
-func (s *State) syncRandom() time.Time {
-	if s.cfg.AntiEntropy == 0 {
-		return time.Time{}
-	}
-	if l := s.randomLink(""); l != nil {
-		s.syncWith(l)
-	}
-	return s.now.Add(s.jitter(s.cfg.AntiEntropy))
-}
-
-func (s *State) randomLink(not PeerID) *link {
-	var all []*link
-	for _, l := range s.linkOrder {
-		if l != nil && !l.leaving && l.peer != not {
-			all = append(all, l)
-		}
-	}
-	if len(all) == 0 {
-		return nil
-	}
-	return all[s.cfg.Rand.IntN(len(all))]
-}
-
-func (s *State) enqueueSync(l *link, g Group) {
-	c := s.syncs.get(g)
-	c.wait(l.peer)
-	s.advance(g, c)
-}
-
-// wait puts a neighbour at the end of the queue if it is not in it.
-func (c *comparison) wait(p PeerID) {
-	if !slices.Contains(c.queue, p) {
-		c.queue = append(c.queue, p)
-	}
-}
-
-// advance begins the next comparison of a group unless one is going on.
-func (s *State) advance(g Group, c *comparison) {
-	if c.peer != "" && c.until.After(s.now) {
-		s.schedule(taskCompare, c.until)
-		return
-	}
-	c.peer = ""
-	for len(c.queue) > 0 {
-		l := s.links[c.queue[0]]
-		c.queue = c.queue[1:]
-		if l == nil || l.leaving || !s.takesPart(g) || g != GroupPresence && !l.interests[uint16(g)] {
-			continue
-		}
-		s.begin(c, l, true)
-		s.count.Syncs++
-		floor := s.floor(g)
-		s.do(Send{To: l.peer, Msg: &Sync{Group: g, Floor: floor, Ranges: []Range{fingerprint(s.set(g, floor), Point{})}}})
-		return
-	}
-}
-
-func (s *State) begin(c *comparison, l *link, ours bool) {
-	c.peer, c.ours, c.answered, c.closing, c.asked, c.wanted, c.learnt = l.peer, ours, false, false, false, 0, 0
-	c.limit = s.now.Add(syncLimit + 10*l.rtt)
-	s.touch(c)
-}
-
-// touch keeps a comparison going a little longer. Chance is in it because nodes
-// that wait for each other in a circle would otherwise do so in step, for ever.
-func (s *State) touch(c *comparison) {
-	patience := s.jitter(syncPatience)
-	if l := s.links[c.peer]; l != nil {
-		patience += 2 * l.rtt
-	}
-	c.until = earlier(s.now.Add(patience), c.limit)
-	s.schedule(taskCompare, c.until)
-}
-
-// ended closes a comparison. What it began with this node may not have been all
-// that the neighbour has, so it is compared with again until it brings nothing.
-func (s *State) ended(g Group, c *comparison) {
-	if c.ours && c.learnt > 0 && !slices.Contains(c.queue, c.peer) {
-		c.queue = slices.Insert(c.queue, 0, c.peer)
-	}
-	if l := s.links[c.peer]; l != nil {
-		l.compared[g] = true
-	}
-	c.peer = ""
-	s.advance(g, c)
-}
-
-// news notes that something came by Fill, so that others may lack it too.
-func (s *State) news(g Group, from PeerID) {
-	c := s.syncs.get(g)
-	switch {
-	case c.news.IsZero():
-		c.news, c.newsSource = s.now.Add(newsDelay), from
-		s.schedule(taskCompare, c.news)
-	case c.newsSource != from:
-		c.newsSource = "" // each source lacks what the other brought
-	}
-}
-
-// compare goes on with the groups that have news, or whose comparison fell
-// silent. It returns when it has to look again.
-func (s *State) compare() time.Time {
-	var next time.Time
-	for _, g := range s.syncs.groups {
-		c := s.syncs.by[g]
-		if !c.news.IsZero() && !c.news.After(s.now) {
-			c.news = time.Time{}
-			for _, l := range s.linkOrder {
-				if l != nil && l.peer != c.newsSource && s.cfg.Rand.Float64() < s.cfg.ContinueMongering {
-					s.enqueueSync(l, g)
-				}
-			}
-		}
-		switch {
-		case c.peer == "":
-			s.advance(g, c) // the link of the last one is gone
-		case !c.until.After(s.now):
-			s.ended(g, c)
-		}
-		for _, t := range []time.Time{c.news, c.until} {
-			if t.After(s.now) && (next.IsZero() || t.Before(next)) {
-				next = t
-			}
-		}
-	}
-	return next
-}
-
-// syncGone forgets a neighbour that is no longer one.
-func (s *State) syncGone(p PeerID) {
-	for _, g := range s.syncs.groups {
-		c := s.syncs.by[g]
-		if c.peer == p {
-			c.peer = ""
-			s.after(taskCompare, 0)
-		}
-	}
-}
 
 // set is what this node has of a group from floor on.
 func (s *State) set(g Group, floor int64) index {
