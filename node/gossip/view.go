@@ -20,6 +20,7 @@ type candidate struct {
 	anchor    bool      // it was a neighbour for long in the last run
 
 	pause              // when it may be dialled
+	linked   bool      // it is a neighbour
 	dialling bool      // or probed
 	probing  bool      // it is only a probe
 	lost     time.Time // when its last link ended, zero = never had one
@@ -88,6 +89,7 @@ func (s *State) recall(r PeerRecord) {
 }
 
 func (s *State) addCandidate(c *candidate) {
+	c.linked = s.links[c.peer] != nil
 	s.candidates[c.peer] = c
 	s.candidateOrder = append(s.candidateOrder, c)
 	s.shares.add(c, 1)
@@ -143,9 +145,10 @@ func (s *State) room(fresh *candidate) bool {
 		return true
 	}
 	net, informant, source := s.shares.netFull(fresh, 1), s.shares.informantFull(fresh, 1), s.shares.sourceFull(fresh, 1)
-	worst, most, seen := -1, 0, 0
+	worst := make([]int, 0, maxCandidates) // the most useless ones
+	most := 0
 	for i, c := range s.candidateOrder {
-		if c.dialling || s.links[c.peer] != nil {
+		if c.dialling || c.linked {
 			continue
 		}
 		u := s.useless(c)
@@ -155,17 +158,15 @@ func (s *State) room(fresh *candidate) bool {
 		case u < 100 && (net && c.net != fresh.net || informant && c.informant != fresh.informant || source && c.source != fresh.source):
 			continue
 		case u > most:
-			worst, most, seen = i, u, 1
+			worst, most = append(worst[:0], i), u
 		default:
-			if seen++; s.cfg.Rand.IntN(seen) == 0 {
-				worst = i
-			}
+			worst = append(worst, i)
 		}
 	}
-	if worst < 0 {
+	if len(worst) == 0 {
 		return false
 	}
-	s.forget(worst)
+	s.forget(worst[s.cfg.Rand.IntN(len(worst))])
 	return true
 }
 
@@ -187,7 +188,7 @@ func (s *State) linked(l *link) {
 			c.net = l.net // where it really is
 		}
 	})
-	c.met = s.now
+	c.met, c.linked = s.now, true
 	c.fails, c.gone, c.missed, c.refused, c.anchor = 0, false, false, false, false
 }
 

@@ -25,7 +25,7 @@ func TestTenThousandNodes(t *testing.T) {
 		n.Start(i, time.Duration(i)*10*time.Second/time.Duration(nodes))
 	}
 	n.Run(20 * time.Second)
-	t.Logf("joined after %v", time.Since(began))
+	t.Logf("joined after %v\n%v", time.Since(began), n.Stats())
 	before := n.Stats()
 	const rumors = 25
 	for i := range rumors {
