@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/apibridge/client"
@@ -126,6 +127,21 @@ func (c *Cluster) Context() context.Context {
 	ctx, cancel := context.WithTimeout(c.tb.Context(), c.opts.patience)
 	c.tb.Cleanup(cancel)
 	return ctx
+}
+
+// Guest is a host on the cluster's mock network that is none of its nodes, for a
+// peer made by hand. It can be reached by all nodes, and no partition cuts it off.
+func (c *Cluster) Guest(id *identity.Identity) host.Host {
+	c.tb.Helper()
+	if c.opts.tcp {
+		c.fail("a guest on a mock network, and the nodes use TCP")
+	}
+	h, err := c.network.guest(id)
+	if err != nil {
+		c.fail("a guest: %v", err)
+	}
+	c.tb.Cleanup(func() { h.Close() })
+	return h
 }
 
 // Partition cuts the network between each of the groups of nodes and all nodes

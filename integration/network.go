@@ -30,10 +30,13 @@ type fabric struct {
 	apart func(i, j int) bool
 	mock  mocknet.Mocknet // nil = TCP
 	links map[pair]mocknet.Link
+	// guests are hosts on the mock network that are no nodes, and the nodes' hosts
+	// that each of them has a link to.
+	guests map[host.Host]map[host.Host]bool
 }
 
 func newFabric(opts options) *fabric {
-	f := &fabric{index: make(map[peer.ID]int), links: make(map[pair]mocknet.Link)}
+	f := &fabric{index: make(map[peer.ID]int), links: make(map[pair]mocknet.Link), guests: make(map[host.Host]map[host.Host]bool)}
 	if !opts.tcp {
 		f.mock = mocknet.New()
 		f.mock.SetLinkDefaults(opts.links)
@@ -68,6 +71,25 @@ func (f *fabric) plug(i int) ([]node.Option, error) {
 		return nil, err
 	}
 	return []node.Option{node.WithHost(h)}, nil
+}
+
+// guest adds a host that can connect to all nodes and to all other guests.
+func (f *fabric) guest(id *identity.Identity) (host.Host, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	addr := multiaddr.StringCast(fmt.Sprintf("/ip6/100::1:%x/tcp/4242", len(f.guests)+1))
+	h, err := f.mock.AddPeer(id.PrivKey(), addr)
+	if err != nil {
+		return nil, err
+	}
+	for other := range f.guests {
+		if _, err := f.mock.LinkNets(h.Network(), other.Network()); err != nil {
+			return nil, err
+		}
+	}
+	f.guests[h] = make(map[host.Host]bool)
+	f.rewire()
+	return h, nil
 }
 
 // watch lets a node's host connect to the others.
@@ -132,6 +154,15 @@ func (f *fabric) joined(i, j int) bool {
 func (f *fabric) rewire() {
 	if f.mock == nil {
 		return
+	}
+	for g, linked := range f.guests {
+		for _, h := range f.hosts {
+			if h != nil && !linked[h] {
+				if _, err := f.mock.LinkNets(g.Network(), h.Network()); err == nil {
+					linked[h] = true
+				}
+			}
+		}
 	}
 	for j := range f.hosts {
 		for i := range j {

@@ -30,6 +30,10 @@ type stranger struct {
 	host  host.Host
 	links *transport.Transport
 	takes []uint16
+	// manners is what it does with a message, nil = answer what has to be answered.
+	manners func(s *stranger, from gossip.PeerID, m gossip.Message)
+	// released is for the test to close where manners wait for it.
+	released chan struct{}
 
 	mu      sync.Mutex
 	events  []gossip.Event
@@ -42,8 +46,7 @@ func newStranger(t testing.TB, takes ...uint16) *stranger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stranger{t: t, id: id, takes: takes, changed: make(chan struct{})}
-	s.host, err = libp2p.New(
+	h, err := libp2p.New(
 		libp2p.Identity(id.PrivKey()),
 		libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
 		libp2p.Transport(tcp.NewTCPTransport),
@@ -55,7 +58,27 @@ func newStranger(t testing.TB, takes ...uint16) *stranger {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.host.Close() })
+	t.Cleanup(func() { h.Close() })
+	return strangerOn(t, h, id, nil, takes...)
+}
+
+// guest is a stranger on a cluster's mock network.
+func guest(t testing.TB, c *integration.Cluster, manners func(*stranger, gossip.PeerID, gossip.Message), takes ...uint16) *stranger {
+	t.Helper()
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strangerOn(t, c.Guest(id), id, manners, takes...)
+}
+
+func strangerOn(t testing.TB, h host.Host, id *identity.Identity, manners func(*stranger, gossip.PeerID, gossip.Message), takes ...uint16) *stranger {
+	t.Helper()
+	s := &stranger{t: t, id: id, host: h, takes: takes, manners: manners, released: make(chan struct{}), changed: make(chan struct{})}
+	if s.manners == nil {
+		s.manners = (*stranger).answer
+	}
+	var err error
 	s.links, err = transport.New(transport.Config{Host: s.host, Network: testNetwork, Agent: "stranger", Emit: s.take})
 	if err != nil {
 		t.Fatal(err)
@@ -72,14 +95,7 @@ func (s *stranger) take(ev gossip.Event) {
 	case gossip.LinkUp:
 		s.links.Send(ev.Peer, &gossip.Interests{Types: s.takes}, false)
 	case gossip.Received:
-		switch m := ev.Msg.(type) {
-		case *gossip.Push:
-			s.links.Send(ev.From, &gossip.Receipt{Verdicts: []gossip.Verdict{gossip.VerdictNew}}, false)
-		case *gossip.Have:
-			s.links.Send(ev.From, &gossip.Graft{Group: m.Group, IDs: m.IDs}, false)
-		case *gossip.Ping:
-			s.links.Send(ev.From, &gossip.Pong{Number: m.Number}, false)
-		}
+		s.manners(s, ev.From, ev.Msg)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,6 +103,21 @@ func (s *stranger) take(ev gossip.Event) {
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
+
+// answer says what has to be said.
+func (s *stranger) answer(to gossip.PeerID, m gossip.Message) {
+	switch m := m.(type) {
+	case *gossip.Push:
+		s.links.Send(to, &gossip.Receipt{Verdicts: []gossip.Verdict{gossip.VerdictNew}}, false)
+	case *gossip.Have:
+		s.links.Send(to, &gossip.Graft{Group: m.Group, IDs: m.IDs}, false)
+	case *gossip.Ping:
+		s.links.Send(to, &gossip.Pong{Number: m.Number}, false)
+	}
+}
+
+// silent reads and never replies.
+func silent(*stranger, gossip.PeerID, gossip.Message) {}
 
 // seen is how many events there were so far.
 func (s *stranger) seen() int {

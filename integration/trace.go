@@ -100,19 +100,20 @@ func (n *Node) trace(dir transport.Direction, p gossip.PeerID, m gossip.Message)
 	l.all = append(l.all, f)
 }
 
+// Age is how long ago the cluster was made, which is what Frame.At counts from.
+func (c *Cluster) Age() time.Duration { return time.Since(c.frames.began) }
+
 // Frames are the messages that a cluster made [WithTrace] has seen so far and
 // which wants, or all if which is nil: those of each node in the order in which
 // it saw them, all in the order of time. A message between two nodes of the
 // cluster is there twice, out and in.
 func (c *Cluster) Frames(which func(Frame) bool) []Frame {
 	c.frames.mu.Lock()
-	defer c.frames.mu.Unlock()
-	if which == nil {
-		return slices.Clone(c.frames.all)
-	}
+	all := slices.Clip(c.frames.all) // which is only ever appended to
+	c.frames.mu.Unlock()
 	var some []Frame
-	for _, f := range c.frames.all {
-		if which(f) {
+	for _, f := range all {
+		if which == nil || which(f) {
 			some = append(some, f)
 		}
 	}

@@ -99,7 +99,6 @@ func TestCheck(t *testing.T) {
 		"another member's":                func(s *State) { s.members["M"] = s.members["A"] },
 		"a node that is no member":        func(s *State) { s.routes["Z"] = Route{} },
 		"candidates by peer":              func(s *State) { s.candidateOrder = s.candidateOrder[1:] },
-		"counts as a neighbour: true":     func(s *State) { s.candidates["C"].linked = true },
 		"dials under way":                 func(s *State) { s.dials = 3 },
 		"modules take type 7":             func(s *State) { s.takers[7] = 2 },
 		"types are taken":                 func(s *State) { s.takers[8] = 1 },

@@ -210,7 +210,7 @@ func (s *State) dialMissing() time.Time {
 	for _, c := range s.candidateOrder {
 		at := c.next
 		switch {
-		case c.dialling || c.gone || c.linked || s.banned[c.peer].After(s.now):
+		case c.dialling || c.gone || s.links[c.peer] != nil || s.banned[c.peer].After(s.now):
 			continue
 		case full && c.wanted:
 		case full && (s.crowded() || !c.missed && (!foundApart(c) || s.members[c.peer] != nil)):
@@ -330,7 +330,7 @@ func (s *State) probe() {
 		return target == nil || a && !b || a == b && c.met.Before(target.met)
 	}
 	for _, c := range s.candidateOrder {
-		if c.dialling || c.gone || c.linked || c.next.After(s.now) || s.now.Sub(c.met) < metLately {
+		if c.dialling || c.gone || s.links[c.peer] != nil || c.next.After(s.now) || s.now.Sub(c.met) < metLately {
 			continue
 		}
 		if better(c) {

@@ -34,57 +34,29 @@ func (s *State) netGroup(r *PeerRecord) NetGroup {
 
 // shares counts candidates by what they have in common.
 type shares struct {
-	nets       quota[NetGroup]
-	informants quota[PeerID]
-	sources    quota[Source]
+	nets       map[NetGroup]int
+	informants map[PeerID]int
+	sources    map[Source]int
 }
 
 func newShares() shares {
-	return shares{
-		quota[NetGroup]{n: make(map[NetGroup]int), most: maxCandidates / groupShare},
-		quota[PeerID]{n: make(map[PeerID]int), most: maxCandidates / groupShare},
-		quota[Source]{n: make(map[Source]int), most: maxCandidates / sourceShare},
-	}
+	return shares{make(map[NetGroup]int), make(map[PeerID]int), make(map[Source]int)}
 }
 
-// quota counts things of many kinds, and of how many kinds there are more than
-// there may be: mostly of none, and then nobody need look.
-type quota[K comparable] struct {
-	n    map[K]int
-	most int // of one kind
-	over int // kinds of which there are more
-}
-
-func (t *quota[K]) add(k K, n int) {
-	before := t.n[k]
-	after := before + n
-	switch {
-	case before <= t.most && after > t.most:
-		t.over++
-	case before > t.most && after <= t.most:
-		t.over--
+func count[K comparable](m map[K]int, k K, n int) {
+	if m[k] += n; m[k] == 0 {
+		delete(m, k)
 	}
-	if after == 0 {
-		delete(t.n, k)
-	} else {
-		t.n[k] = after
-	}
-}
-
-// full reports whether there are more of a kind than there may be, more of them
-// being so many more.
-func (t *quota[K]) full(k K, more int) bool {
-	return (more > 0 || t.over > 0) && t.n[k]+more > t.most
 }
 
 // add counts a candidate in, or with n = -1 out.
 func (h *shares) add(c *candidate, n int) {
-	h.sources.add(c.source, n)
+	count(h.sources, c.source, n)
 	if c.net != "" {
-		h.nets.add(c.net, n)
+		count(h.nets, c.net, n)
 	}
 	if c.informant != "" {
-		h.informants.add(c.informant, n)
+		count(h.informants, c.informant, n)
 	}
 }
 
@@ -92,15 +64,15 @@ func (h *shares) add(c *candidate, n int) {
 // be, more of them being so many more.
 
 func (h *shares) netFull(c *candidate, more int) bool {
-	return c.net != "" && h.nets.full(c.net, more)
+	return c.net != "" && h.nets[c.net]+more > maxCandidates/groupShare
 }
 
 func (h *shares) informantFull(c *candidate, more int) bool {
-	return c.informant != "" && h.informants.full(c.informant, more)
+	return c.informant != "" && h.informants[c.informant]+more > maxCandidates/groupShare
 }
 
 func (h *shares) sourceFull(c *candidate, more int) bool {
-	return (c.source == SourceKademlia || c.source == SourceLAN) && h.sources.full(c.source, more)
+	return (c.source == SourceKademlia || c.source == SourceLAN) && h.sources[c.source]+more > maxCandidates/sourceShare
 }
 
 // over reports whether a candidate is of a kind of which there are too many.
@@ -139,7 +111,7 @@ func (s *State) beyond(net NetGroup) bool {
 // as many neighbours as it may have.
 func (s *State) othersThan(chosen map[NetGroup]int) bool {
 	for _, c := range s.candidateOrder {
-		if !c.linked && !c.gone && !c.refused && c.fails == 0 && !s.banned[c.peer].After(s.now) && (c.net == "" || chosen[c.net] < groupLinks) {
+		if s.links[c.peer] == nil && !c.gone && !c.refused && c.fails == 0 && !s.banned[c.peer].After(s.now) && (c.net == "" || chosen[c.net] < groupLinks) {
 			return true
 		}
 	}

@@ -118,8 +118,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 // if it came because it knows nobody.
 func (s *State) refuseLink(p PeerID, why ByeReason, words string) {
 	if why == ByeFull && s.cfg.PeerExchange {
-		// Who comes to a crowd is refused by many, and each list is one of them.
-		s.do(Send{To: p, Msg: s.peerList(p, MaxOffered)})
+		s.do(Send{To: p, Msg: s.peerList(p, MaxRecords)})
 	}
 	s.do(Send{To: p, Msg: &Bye{why}})
 	s.do(Hangup{Peer: p, Reason: words})
@@ -142,9 +141,6 @@ func (s *State) dropLink(l *link) {
 		m.holders.clear(l.slot)
 	}
 	delete(s.links, l.peer)
-	if c := s.candidates[l.peer]; c != nil {
-		c.linked = false
-	}
 	s.linkOrder[l.slot] = nil
 	s.syncGone(l.peer)
 	s.replaceParent(l)

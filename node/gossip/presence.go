@@ -231,7 +231,7 @@ func (s *State) renewalPause() time.Duration {
 	if s.cfg.Heartbeat == 0 {
 		return s.cfg.Lifetime / 2
 	}
-	return s.jitter(s.cfg.Heartbeat)
+	return max(s.jitter(s.cfg.Heartbeat), presenceMinimum)
 }
 
 func (s *State) presenceFailed(r *Rumor) {

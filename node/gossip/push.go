@@ -315,7 +315,6 @@ func (s *State) lateReceipts(l *link) time.Time {
 		if e := s.store.entries[p.id]; e != nil {
 			s.spread(e) // to whoever lacks it; this link still counts as a holder
 			if s.takesPart(p.group) {
-				e.holders.clear(l.slot)
 				l.retry = true // a comparison tells whether it came
 			}
 		}

@@ -88,8 +88,8 @@ func (s *State) shuffle() time.Time {
 	s.drawMembers(maxCandidates/2 - len(s.candidates))
 	l := with[s.cfg.Rand.IntN(len(with))]
 	offer := s.introduction()
-	offer = s.choose(offer, offeredLinks, l.peer, func(c *candidate) bool { return c.linked })
-	offer = s.choose(offer, MaxOffered, l.peer, func(c *candidate) bool { return !c.linked })
+	offer = s.choose(offer, offeredLinks, l.peer, func(c *candidate) bool { return s.links[c.peer] != nil })
+	offer = s.choose(offer, MaxOffered, l.peer, func(c *candidate) bool { return s.links[c.peer] == nil })
 	s.count.Shuffles++
 	s.askPeers(l, offer)
 	// What was sampled long ago becomes a candidate again.

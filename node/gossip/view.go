@@ -20,7 +20,6 @@ type candidate struct {
 	anchor    bool      // it was a neighbour for long in the last run
 
 	pause              // when it may be dialled
-	linked   bool      // it is a neighbour
 	dialling bool      // or probed
 	probing  bool      // it is only a probe
 	lost     time.Time // when its last link ended, zero = never had one
@@ -89,7 +88,6 @@ func (s *State) recall(r PeerRecord) {
 }
 
 func (s *State) addCandidate(c *candidate) {
-	c.linked = s.links[c.peer] != nil
 	s.candidates[c.peer] = c
 	s.candidateOrder = append(s.candidateOrder, c)
 	s.shares.add(c, 1)
@@ -145,10 +143,9 @@ func (s *State) room(fresh *candidate) bool {
 		return true
 	}
 	net, informant, source := s.shares.netFull(fresh, 1), s.shares.informantFull(fresh, 1), s.shares.sourceFull(fresh, 1)
-	worst := make([]int, 0, maxCandidates) // the most useless ones
-	most := 0
+	worst, most, seen := -1, 0, 0
 	for i, c := range s.candidateOrder {
-		if c.dialling || c.linked {
+		if c.dialling || s.links[c.peer] != nil {
 			continue
 		}
 		u := s.useless(c)
@@ -158,15 +155,17 @@ func (s *State) room(fresh *candidate) bool {
 		case u < 100 && (net && c.net != fresh.net || informant && c.informant != fresh.informant || source && c.source != fresh.source):
 			continue
 		case u > most:
-			worst, most = append(worst[:0], i), u
+			worst, most, seen = i, u, 1
 		default:
-			worst = append(worst, i)
+			if seen++; s.cfg.Rand.IntN(seen) == 0 {
+				worst = i
+			}
 		}
 	}
-	if len(worst) == 0 {
+	if worst < 0 {
 		return false
 	}
-	s.forget(worst[s.cfg.Rand.IntN(len(worst))])
+	s.forget(worst)
 	return true
 }
 
@@ -188,7 +187,7 @@ func (s *State) linked(l *link) {
 			c.net = l.net // where it really is
 		}
 	})
-	c.met, c.linked = s.now, true
+	c.met = s.now
 	c.fails, c.gone, c.missed, c.refused, c.anchor = 0, false, false, false, false
 }
 

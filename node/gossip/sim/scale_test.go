@@ -13,7 +13,7 @@ import (
 func TestTenThousandNodes(t *testing.T) {
 	nodes := 10_000
 	if os.Getenv("HEARSAY_LONG") == "" {
-		nodes = 500 / scale
+		nodes = 2000 / scale
 	}
 	began := time.Now()
 	n := New(Config{
