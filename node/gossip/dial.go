@@ -33,6 +33,10 @@ const (
 	flapDials = 5
 	// A peer was met lately if it was within metLately.
 	metLately = 10 * time.Minute
+	// Who had no room is asked again after refusedPause, or apartPause if it may
+	// be on another island.
+	refusedPause = time.Minute
+	apartPause   = 10 * time.Second
 	// strangerPause is how long a peer's presence may take to get here.
 	strangerPause = 3 * time.Second
 	// memberPause gathers presences before neighbours are drawn from them.
@@ -105,7 +109,7 @@ func (s *pauses) take(p PeerID) pause {
 func (s *State) planDial(c *candidate) {
 	at := c.next
 	if s.full() && !c.wanted && !c.missed {
-		if !foundApart(c) {
+		if !s.apart(c) {
 			return
 		}
 		at = later(at, c.known.Add(strangerPause))
@@ -172,22 +176,35 @@ func (s *State) merelyNamed(c *candidate) bool {
 }
 
 func (s *State) dialEnded(c *candidate) {
-	c.dialling, c.probing = false, false
+	c.dialling, c.probing, c.swap = false, false, false
 	s.dials--
 	s.after(taskDial, 0)
-}
-
-// foundApart reports whether a candidate was found by a way that does not lead
-// over neighbours, and has not been met: then it may be on another island.
-func foundApart(c *candidate) bool {
-	return c.source != SourceExchange && c.source != SourceInbound && c.met.IsZero()
 }
 
 // stranger reports whether a peer may belong to an island that lost touch: its
 // link broke without a goodbye, or it was found and its presence never came
 // here. It is dialled even by who has neighbours enough.
 func (s *State) stranger(c *candidate) bool {
-	return c.missed || foundApart(c) && s.members[c.peer] == nil && s.now.Sub(c.known) >= strangerPause
+	return c.missed || s.apart(c) && s.now.Sub(c.known) >= strangerPause
+}
+
+// apart reports whether nothing says that a candidate is on this node's side.
+func (s *State) apart(c *candidate) bool {
+	if !c.apart || s.members[c.peer] != nil {
+		return false
+	}
+	// One neighbour on the same island is enough to be on it.
+	there := cmp.Or(c.via, c.peer)
+	for _, l := range s.linkOrder {
+		if l == nil || l.leaving || s.now.Sub(l.since) < strangerPause {
+			continue
+		}
+		if d := s.candidates[l.peer]; l.peer == there || d != nil && d.via == there {
+			c.apart = false
+			return false
+		}
+	}
+	return true
 }
 
 // dialMissing dials candidates while neighbours are missing, and strangers even
@@ -213,7 +230,7 @@ func (s *State) dialMissing() time.Time {
 		case c.dialling || c.gone || s.links[c.peer] != nil || s.banned[c.peer].After(s.now):
 			continue
 		case full && c.wanted:
-		case full && (s.crowded() || !c.missed && (!foundApart(c) || s.members[c.peer] != nil)):
+		case full && !c.missed && !s.apart(c):
 			continue
 		case full && !c.missed:
 			at = later(at, c.known.Add(strangerPause))
@@ -230,7 +247,7 @@ func (s *State) dialMissing() time.Time {
 	var left []*candidate // those whose group has neighbours enough
 	chosen := s.chosen()
 	for _, c := range s.inOrder(ready, max(places, 0), chosen) {
-		reason := c.wanted || s.stranger(c) && !s.crowded()
+		reason := c.wanted || s.stranger(c)
 		switch {
 		case s.dials >= maxDials || places <= 0 && !reason:
 			// a dial that ends, or a link that is lost, comes back here

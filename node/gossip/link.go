@@ -13,6 +13,7 @@ type link struct {
 	slot      int
 	net       NetGroup
 	dialled   bool
+	apart     bool // it was a candidate on what may be another island
 	beyond    bool // more of its group are neighbours of own choice than may be
 	since     time.Time
 	interests map[uint16]bool // nil until they came
@@ -40,7 +41,7 @@ type link struct {
 	left    bool // because it shuts down
 
 	askedPeers bool      // our PeersRequest is open
-	toldPeers  time.Time // when we last answered one
+	answers    allowance // to its own
 	fillBudget int       // bytes that anti-entropy may send it
 	fillSince  time.Time // when the budget was last topped up
 }
@@ -54,7 +55,9 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if s.links[ev.Peer] != nil {
 		s.dropLink(s.links[ev.Peer])
 	}
+	swap := false
 	if c := s.candidates[ev.Peer]; c != nil && c.dialling {
+		swap = c.swap && ev.Dialled
 		s.dialEnded(c)
 	}
 	beyond := ev.Dialled && s.beyond(ev.Net)
@@ -104,8 +107,11 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if s.cfg.PeerExchange {
 		s.askPeers(l, s.introduction())
 		if s.cfg.Shuffle > 0 {
-			s.after(taskShuffle, s.jitter(s.cfg.Shuffle))
+			s.after(taskShuffle, s.jitter(max(s.cfg.Shuffle>>s.hurry, min(s.cfg.Shuffle, time.Second))))
 		}
+	}
+	if swap {
+		s.swapped(l)
 	}
 	s.shared(l, GroupPresence)
 	s.after(taskLinks, 0)

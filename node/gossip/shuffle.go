@@ -16,8 +16,12 @@ import "time"
 const (
 	// A neighbour may name informantBurst peers, and one more every second.
 	informantBurst = MaxRecords
-	// Pause between two answers to requests for peers on one link.
+	// On one link tellBurst requests for peers are answered, and one more every
+	// tellPause.
+	tellBurst = 3
 	tellPause = 10 * time.Second
+	// A newcomer begins with shuffles at Config.Shuffle / 2^shuffleHurry.
+	shuffleHurry = 5
 	// Of what a shuffle offers, so many are neighbours; the rest is from the
 	// passive view.
 	offeredLinks = MaxOffered / 3
@@ -25,10 +29,23 @@ const (
 	probeEvery = 4
 )
 
-// allowance is what a peer may still tell of others.
+// allowance is how often something may still be done: a token bucket.
 type allowance struct {
-	records int
-	at      time.Time // when it was last topped up
+	left int
+	at   time.Time // when it was last topped up
+}
+
+// take uses up one, of at most burst, and one more every pause.
+func (a *allowance) take(now time.Time, burst int, pause time.Duration) bool {
+	if more := int(now.Sub(a.at) / pause); more > 0 {
+		a.left = min(a.left+more, burst)
+		a.at = a.at.Add(time.Duration(more) * pause)
+	}
+	if a.left == 0 {
+		return false
+	}
+	a.left--
+	return true
 }
 
 // mayTell uses up one record of a peer's allowance. The allowance outlives links,
@@ -49,15 +66,7 @@ func (s *State) mayTell(p PeerID) bool {
 		a = &allowance{informantBurst, s.now}
 		s.informants[p] = a
 	}
-	if more := int(s.now.Sub(a.at) / time.Second); more > 0 {
-		a.records = min(a.records+more, informantBurst)
-		a.at = a.at.Add(time.Duration(more) * time.Second)
-	}
-	if a.records == 0 {
-		return false
-	}
-	a.records--
-	return true
+	return a.take(s.now, informantBurst, time.Second)
 }
 
 // askPeers asks a neighbour for peers. One answer is taken.
@@ -99,7 +108,60 @@ func (s *State) shuffle() time.Time {
 	if s.shuffles++; s.shuffles%probeEvery == 0 {
 		s.probe()
 	}
-	return s.now.Add(s.jitter(s.cfg.Shuffle))
+	s.swap()
+	return s.now.Add(s.jitter(s.shufflePause()))
+}
+
+// shufflePause is short as long as a node that knows few peers learns of more.
+func (s *State) shufflePause() time.Duration {
+	switch {
+	case len(s.candidates) >= maxCandidates/2:
+		s.hurry = 0
+	case s.taught == 0:
+		s.hurry = max(s.hurry-1, 0)
+	case s.taught >= MaxOffered/2:
+		s.hurry = min(s.hurry+1, shuffleHurry)
+	}
+	s.taught = 0
+	return max(s.cfg.Shuffle>>s.hurry, min(s.cfg.Shuffle, time.Second))
+}
+
+// swap dials a random peer that shall take the place of an early neighbour. Nodes
+// that join together first link with each other, which makes long chains; half
+// of the links are swapped once, as soon as better ones are known. Where
+// presences are told neighbours are drawn from everybody, and it is not needed.
+func (s *State) swap() {
+	if s.swaps <= 0 || s.dials >= maxDials || !s.full() || s.crowded() ||
+		len(s.candidates) < min(8*s.cfg.Degree, maxCandidates/2) || len(s.presences) > len(s.candidates)/4 {
+		return
+	}
+	for _, i := range s.cfg.Rand.Perm(len(s.candidateOrder)) {
+		c := s.candidateOrder[i]
+		if c.dialling || c.gone || s.links[c.peer] != nil || c.fails > 0 || c.next.After(s.now) || s.banned[c.peer].After(s.now) {
+			continue
+		}
+		s.swaps--
+		c.swap = true
+		s.dial(c)
+		return
+	}
+}
+
+// swapped ends the oldest other link of this node's own choice for a new one.
+func (s *State) swapped(fresh *link) {
+	if len(s.links) <= s.cfg.Degree {
+		return
+	}
+	var old *link
+	for _, l := range s.linkOrder {
+		if l != nil && l != fresh && l.dialled && !l.leaving && (old == nil || l.since.Before(old.since)) {
+			old = l
+		}
+	}
+	if old != nil {
+		s.refuseLink(old.peer, ByeFull, "a neighbour farther away took its place")
+		s.dropLink(old)
+	}
 }
 
 // choose adds to list up to most random peers whose record can be handed on, for
@@ -125,12 +187,14 @@ func (s *State) peerList(asker PeerID, n int) *PeerList {
 // onPeersRequest takes in what a neighbour offers and answers with peers that
 // this node believes to be up: many at first, then as many as it could be given.
 func (s *State) onPeersRequest(l *link, m *PeersRequest) {
-	first := l.toldPeers.IsZero()
-	if !s.cfg.PeerExchange || !first && s.now.Sub(l.toldPeers) < tellPause {
+	first := l.answers.at.IsZero()
+	if first {
+		l.answers = allowance{tellBurst, s.now}
+	}
+	if !s.cfg.PeerExchange || !l.answers.take(s.now, tellBurst, tellPause) {
 		s.count.RecordsRefused += uint64(len(m.Records))
 		return
 	}
-	l.toldPeers = s.now
 	n := MaxOffered
 	if first {
 		n = MaxRecords
@@ -147,6 +211,9 @@ func (s *State) onPeerList(l *link, m *PeerList) {
 	}
 	l.askedPeers = false
 	s.learn(l, m.Records[:min(len(m.Records), MaxRecords)])
+	if c := s.candidates[l.peer]; c != nil && c.refused && l.apart {
+		s.turnedAway(c) // its Bye was faster
+	}
 }
 
 // learn takes in what a neighbour says of itself and of others.
@@ -160,6 +227,9 @@ func (s *State) learn(l *link, records []PeerRecord) {
 		case !s.mayTell(l.peer):
 			s.count.RecordsRefused++
 		default:
+			if s.candidates[r.Peer] == nil {
+				s.taught++
+			}
 			s.hear(Candidate{Peer: r.Peer, Source: SourceExchange, Record: r}, l.peer)
 		}
 	}

@@ -63,6 +63,9 @@ type State struct {
 	// Exchange of peers (shuffle.go, sampler.go).
 	informants map[PeerID]*allowance
 	shuffles   int
+	taught     int // peers that were new, since the last shuffle
+	hurry      int // with shuffles
+	swaps      int // that are left
 	sampler    sampler
 
 	// Anti-entropy (reconcile.go).
@@ -121,6 +124,8 @@ func New(cfg Config) (*State, error) {
 		banned:          make(map[PeerID]time.Time),
 		informants:      make(map[PeerID]*allowance),
 		sampler:         newSampler(cfg.Rand),
+		hurry:           shuffleHurry,
+		swaps:           cfg.Degree / 2,
 	}, nil
 }
 

@@ -18,6 +18,11 @@ type candidate struct {
 	known     time.Time // when it was first heard of, or seen by a way of our own
 	met       time.Time // when it last answered, or was a neighbour; zero = never
 	anchor    bool      // it was a neighbour for long in the last run
+	// apart says that it was found by a way that does not lead over neighbours,
+	// and has not been one: then it may be on another island. So may those that
+	// it named when it had no room: via is who did that.
+	apart bool
+	via   PeerID
 
 	pause              // when it may be dialled
 	dialling bool      // or probed
@@ -27,6 +32,7 @@ type candidate struct {
 	missed   bool      // its last link broke without a goodbye
 	refused  bool      // it had no room when it was last asked
 	wanted   bool      // it takes a type for which neighbours are missing
+	swap     bool      // it is being dialled to take another's place
 }
 
 // onCandidate takes in a peer that the driver found.
@@ -49,6 +55,7 @@ func (s *State) hear(ev Candidate, informant PeerID) {
 	switch {
 	case c == nil:
 		c = &candidate{peer: ev.Peer, source: ev.Source, informant: informant, net: ev.Net, known: s.now, anchor: ev.Anchor}
+		c.apart = ev.Source != SourceExchange && ev.Source != SourceInbound
 		if !s.room(c) {
 			return
 		}
@@ -188,7 +195,8 @@ func (s *State) linked(l *link) {
 		}
 	})
 	c.met = s.now
-	c.fails, c.gone, c.missed, c.refused, c.anchor = 0, false, false, false, false
+	l.apart = c.apart
+	c.fails, c.gone, c.missed, c.refused, c.anchor, c.apart = 0, false, false, false, false, false
 }
 
 // lostLink plans how to get a neighbour back, or another in its place.
@@ -247,10 +255,26 @@ func (s *State) onRefusal(p PeerID, m *Bye) {
 		c.gone = true
 		s.provedDead(p)
 	case ByeFull:
-		c.next = s.now.Add(s.jitter(time.Minute))
 		c.refused = true
+		pause := refusedPause
+		if l := s.links[p]; l != nil && l.apart {
+			s.turnedAway(c)
+			pause = apartPause
+		}
+		c.next = s.now.Add(s.jitter(pause))
 	case ByeMisbehaved:
 		c.next = s.now.Add(banTime)
+	}
+}
+
+// turnedAway notes that a peer that may be on another island has no room. Those
+// that it names are on the same island, and may have some.
+func (s *State) turnedAway(c *candidate) {
+	c.apart = true
+	for _, other := range s.candidateOrder {
+		if other.informant == c.peer && s.links[other.peer] == nil {
+			other.apart, other.via = true, c.peer
+		}
 	}
 }
 
