@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -197,6 +198,17 @@ func (s *State) checkViews(c *checks) {
 	c.that(dialling == s.dials, "%d dials under way, counted as %d", dialling, s.dials)
 	c.most("dials", s.dials, maxDials)
 	c.most("banned peers", len(s.banned), maxBanned)
+	c.most("pauses of forgotten peers", len(s.pauses.of), maxPauses)
+	c.most("forgotten peers in order", len(s.pauses.order), maxPauses)
+	c.most("informants", len(s.informants), maxInformants)
+	lost, _ := s.missedCandidates()
+	c.most("lost neighbours that are retried", lost, maxLost)
+	counted := newShares()
+	for _, can := range s.candidateOrder {
+		counted.add(can, 1)
+	}
+	c.that(maps.Equal(counted.nets, s.shares.nets) && maps.Equal(counted.informants, s.shares.informants) && maps.Equal(counted.sources, s.shares.sources),
+		"the shares of candidates are miscounted")
 }
 
 func (s *State) checkLocal(c *checks) {
