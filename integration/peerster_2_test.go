@@ -1,7 +1,6 @@
 package integration_test
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"testing"
@@ -315,6 +314,3 @@ func TestPeerster_1_13_RoutingUpdate(t *testing.T) {
 		}
 	})
 }
-
-// numbered is a payload that says which of all messages it is.
-func numbered(i int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(i)) }
