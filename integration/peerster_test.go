@@ -168,3 +168,11 @@ func between(c *integration.Cluster, i, j int, from time.Duration) []integration
 		return f.Node == i && f.Peer == j && f.At >= from && f.Kind() != "ping" && f.Kind() != "pong"
 	})
 }
+
+// introduce tells two nodes of each other.
+func introduce(c *integration.Cluster, i, j int) {
+	for _, p := range [][2]int{{i, j}, {j, i}} {
+		to := c.Node(p[1]).Running()
+		c.Node(p[0]).Running().Introduce(peer.AddrInfo{ID: to.ID(), Addrs: to.Host().Addrs()})
+	}
+}
