@@ -205,11 +205,15 @@ func (s *State) onHave(l *link, m *Have) {
 	}
 	for i, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
 		if id, ok := s.resolve(m.Group, short); ok {
+			if e := s.store.entries[id]; e != nil && i < len(m.Held) {
+				held := time.Duration(m.Held[i]) * time.Millisecond
+				s.compareWay(l, e, held)
+				if s.tellsAnyway(l, e, held) {
+					continue
+				}
+			}
 			if holders := s.holdersOf(m.Group, id); holders != nil {
 				holders.set(l.slot)
-			}
-			if i < len(m.Held) {
-				s.compareWay(l, id, time.Duration(m.Held[i])*time.Millisecond)
 			}
 			continue
 		}

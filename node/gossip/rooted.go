@@ -14,8 +14,7 @@ import (
 //
 //   - With an ID, Have tells how long the sender has had the rumor. The receiver,
 //     which has it too, knows by that when it would have come that way.
-//   - If another link would have been much faster once, or faster twice in a row,
-//     it is grafted for this origin (Graft.Origins): from then on the neighbour pushes what this origin
+//   - If another link would have been much faster once, or faster twice, it is grafted for this origin (Graft.Origins): from then on the neighbour pushes what this origin
 //     says. The next rumor comes twice, and the slower of the two links is
 //     told so (VerdictElsewhere) and leaves the origin's tree, at both ends.
 //
@@ -36,9 +35,9 @@ const (
 	// judgeAfter is how long other neighbours may take to tell of a rumor before
 	// the ways by which it came are compared, at least.
 	judgeAfter = 300 * time.Millisecond
-	// wayMargin is by how much another way must be faster, twice in a row, to be
+	// wayMargin is by how much another way must be faster, twice, to be
 	// chosen: less is chance, and not worth a duplicate. By waySure once is enough.
-	wayMargin = 5 * time.Millisecond
+	wayMargin = 2 * time.Millisecond
 	waySure   = 20 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
 	// as long each further time, up to boastLimit doublings.
@@ -60,13 +59,14 @@ type source struct {
 	rooted bool // it has a tree of its own here
 
 	// One rumor at a time is watched.
-	probe  RumorID
-	at     time.Time // when it came
-	parent PeerID    // who brought it
-	best   PeerID    // by whom it would have come first, if not by parent
-	bestAt time.Time // and when
-	rival  PeerID    // the best of the time before, if it was fast enough
-	asked  PeerID    // who was asked to push and did not yet
+	probe   RumorID
+	at      time.Time // when it came
+	parent  PeerID    // who brought it
+	best    PeerID    // by whom it would have come first, if not by parent
+	bestAt  time.Time // and when
+	rival   PeerID    // who was faster once, and has to be again
+	rivalAt time.Time // when it would have brought this one, zero = it did not say
+	asked   PeerID    // who was asked to push and did not yet
 }
 
 // isRooted reports whether an origin has a tree of its own here.
@@ -134,37 +134,51 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 		}
 		s.judge(src, l)
 	}
-	src.probe, src.at, src.parent, src.best = r.ID, s.now, l.peer, ""
+	src.probe, src.at, src.parent, src.best, src.rivalAt = r.ID, s.now, l.peer, "", time.Time{}
 }
 
 // compareWay takes in that a neighbour has had for a while what this node knows.
-func (s *State) compareWay(l *link, id RumorID, held time.Duration) {
-	e := s.store.entries[id]
-	if e == nil {
-		return
-	}
+func (s *State) compareWay(l *link, e *entry, held time.Duration) {
 	src := s.sources[sourceKey{GroupOf(e.r.DataType), e.r.Origin}]
-	if src == nil || src.probe != id || l.peer == src.parent || l.boasted.After(s.now) {
+	if src == nil || src.probe != e.r.ID || l.peer == src.parent || l.boasted.After(s.now) {
 		return
 	}
-	if at := s.now.Add(-held); at.Before(src.at) && (src.best == "" || at.Before(src.bestAt)) {
+	at := s.now.Add(-held)
+	if l.peer == src.rival {
+		src.rivalAt = at
+	}
+	if at.Before(src.at) && (src.best == "" || at.Before(src.bestAt)) {
 		src.best, src.bestAt = l.peer, at
 	}
 }
 
+// tellsAnyway reports whether a neighbour should be told that this node has a
+// rumor, though it just said that it has it, too: it would have got it earlier from
+// here, and learns that by our Have.
+func (s *State) tellsAnyway(l *link, e *entry, held time.Duration) bool {
+	return e.state == kept && s.now.Add(-held).Sub(e.ready) > l.rtt+wayMargin
+}
+
 // judge asks a neighbour to push an origin's rumors if it would have brought two
-// in a row faster than they came, or one much faster; unless it just did.
+// of those watched faster than they came, or one much faster; unless it just did.
 func (s *State) judge(src *source, now *link) {
-	if src.best == "" || src.best == now.peer || src.at.Sub(src.bestAt) < wayMargin || src.heard < sourceOften {
-		src.rival = ""
+	if src.heard < sourceOften {
 		return
 	}
-	if src.rival != src.best && src.at.Sub(src.bestAt) < waySure {
+	var chosen PeerID
+	switch gain := src.at.Sub(src.bestAt); {
+	case src.best != "" && gain >= waySure:
+		chosen = src.best
+	case !src.rivalAt.IsZero() && src.at.Sub(src.rivalAt) >= wayMargin:
+		chosen = src.rival
+	case s.links[src.rival] != nil && src.rivalAt.IsZero():
+		return // it has not told of this one
+	case src.best != "" && gain >= wayMargin:
 		src.rival = src.best
 		return
 	}
 	src.rival = ""
-	if l := s.links[src.best]; l != nil && l.wants(src.group) {
+	if l := s.links[chosen]; l != nil && l != now && l.wants(src.group) {
 		s.reroot(src, l)
 	}
 }

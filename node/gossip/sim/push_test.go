@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"hearsay/node/gossip"
+)
+
+// pushed is what it costs to spread rumors of a few origins that speak often.
+type pushed struct {
+	duplicates float64 // per delivery
+	overhead   float64 // bytes on the wire per byte of payload delivered
+	latency    Distribution
+	// The mean and the last delivery of a rumor as multiples of what the fastest
+	// ways over the links that there were would have taken.
+	mean, last float64
+}
+
+// speak runs a network of nodes with some neighbours each and has origins
+// announce 1 KiB ten times a second in all, first to let the trees grow, then to
+// measure.
+func speak(t *testing.T, mode gossip.PushMode, nodes, degree, origins, warmup, measured int, delay Delay) pushed {
+	cfg := Config{Seed: 1, Nodes: nodes, Core: core(degree), Contacts: 3, Links: LinkModel{Delay: delay}, Check: -1, Paths: true}
+	cfg.Core.Push = mode
+	cfg.Core.CacheSize = 1 << 20
+	n := New(cfg)
+	for i := range nodes {
+		n.Subscribe(i, 1, 7, false)
+		n.Start(i, time.Duration(i)*time.Millisecond)
+	}
+	n.Run(time.Duration(nodes)*time.Millisecond + 10*time.Second)
+	payload := bytes.Repeat([]byte{'x'}, 1024)
+	announce := func(count int) {
+		for i := range count {
+			n.Publish(i%origins*(nodes/origins), 7, 0, fmt.Appendf(payload[:1016], "%8d", i))
+			n.Run(100 * time.Millisecond)
+		}
+		n.Run(time.Second)
+	}
+	announce(warmup)
+	before, since := n.Stats(), n.Now()
+	announce(measured)
+	after := n.Stats()
+	check(t, n)
+	var p pushed
+	deliveries := float64(measured * (nodes - 1))
+	p.duplicates = float64(after.Duplicates-before.Duplicates) / deliveries
+	p.overhead = float64(after.Total.Bytes-before.Total.Bytes) / deliveries / 1024
+	p.latency = n.Latency(since)
+	var mean, bestMean, last, bestLast time.Duration
+	for _, r := range n.Rumors() {
+		if r.Sent >= since {
+			mean, bestMean = mean+r.Mean, bestMean+r.BestMean
+			last, bestLast = last+r.Last, bestLast+r.BestLast
+		}
+	}
+	p.mean, p.last = float64(mean)/float64(bestMean), float64(last)/float64(bestLast)
+	return p
+}
+
+// TestPushModes compares the three ways to push, which is what the table in
+// ../README.md shows: trees of single origins have the latency of flooding, within
+// a few parts in a hundred, and the price of a shared tree.
+func TestPushModes(t *testing.T) {
+	type network struct {
+		nodes, degree, origins, warmup, measured int
+		delays                                   string
+	}
+	networks := []network{{50, 8, 5, 200, 30, "plane"}}
+	if os.Getenv("HEARSAY_LONG") != "" {
+		networks = []network{
+			{50, 8, 5, 300, 60, "plane"}, {50, 16, 5, 300, 60, "plane"}, {50, 16, 50, 1500, 60, "plane"},
+			{50, 16, 5, 300, 60, "constant"}, {50, 16, 5, 300, 60, "log-normal"}, {300, 8, 5, 300, 60, "plane"},
+		}
+	}
+	delays := map[string]func(nodes int) Delay{
+		"plane":      func(nodes int) Delay { return Plane(1, nodes, 6, 2*time.Millisecond, 80*time.Millisecond) },
+		"constant":   func(int) Delay { return Constant(20 * time.Millisecond) },
+		"log-normal": func(int) Delay { return LogNormal(20*time.Millisecond, 0.5) },
+	}
+	for _, nw := range networks {
+		by := make(map[gossip.PushMode]pushed)
+		for mode, name := range []string{"rooted", "shared", "flood"} {
+			p := speak(t, gossip.PushMode(mode), nw.nodes, nw.degree, nw.origins, nw.warmup, nw.measured, delays[nw.delays](nw.nodes))
+			by[gossip.PushMode(mode)] = p
+			t.Logf("| %d nodes, degree %d, %d origins, %s | %s | %.3f | %.2f | %d | %d | %d | %.2f | %.2f |", nw.nodes, nw.degree, nw.origins, nw.delays,
+				name, p.duplicates, p.overhead, p.latency.P50.Milliseconds(), p.latency.P99.Milliseconds(), p.latency.Max.Milliseconds(), p.mean, p.last)
+		}
+		rooted, shared, flood := by[gossip.PushRooted], by[gossip.PushShared], by[gossip.PushFlood]
+		switch {
+		case rooted.mean > 1.15 || rooted.last > 1.15:
+			t.Errorf("%+v: by trees of origins a rumor takes %.2f times as long as it need", nw, max(rooted.mean, rooted.last))
+		case rooted.duplicates > 0.1 || rooted.overhead > shared.overhead*1.1:
+			t.Errorf("%+v: trees of origins cost %.3f duplicates and %.2f bytes, a shared tree %.2f", nw, rooted.duplicates, rooted.overhead, shared.overhead)
+		case flood.mean > 1.01 || flood.last > 1.01 || flood.duplicates < 5 || shared.mean < 1.2:
+			t.Errorf("%+v: flooding takes %.2f times the shortest ways with %.1f duplicates, a shared tree %.2f: nothing is compared here",
+				nw, flood.mean, flood.duplicates, shared.mean)
+		}
+	}
+}
