@@ -39,6 +39,7 @@ type childConfig struct {
 	Flood bool   // announce from the start
 	API   string // address that a module dials
 	Types []uint16
+	Open  int // > 0: it looks for so many neighbours itself, by peer exchange, and says what it hears
 }
 
 // The roles of a child, and what it prints and reads, line by line.
@@ -47,8 +48,12 @@ const (
 	//	ready MULTIADDRESS        with the peer ID
 	//	WHAT PEER NANOSECONDS     what happens to peers: linked, left … (Unix time)
 	//	flooding                  after the first hundred announcements
+	//	heard DATA                if it is open
+	//	status NEIGHBOURS MEMBERS
 	// and reads
 	//	meet MULTIADDRESS
+	//	announce DATA
+	//	status
 	//	flood                     announce as fast as it can
 	// until its input ends or a SIGTERM comes; then it leaves.
 	roleNode = "node"
@@ -98,6 +103,9 @@ func childNode(ctx context.Context, cfg childConfig, commands <-chan []string) e
 	c.Identity, c.Network, c.StateDir = id, testNetwork, cfg.Dir
 	c.Listen = []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/127.0.0.1/tcp/0")}
 	c.MDNS, c.Kademlia, c.PeerExchange, c.DifficultyBits = false, false, false, 0
+	if cfg.Open > 0 {
+		c.PeerExchange, c.Degree = true, cfg.Open
+	}
 	n, err := node.New(c)
 	if err != nil {
 		return err
@@ -111,7 +119,10 @@ func childNode(ctx context.Context, cfg childConfig, commands <-chan []string) e
 		return err
 	}
 	go func() {
-		for range l.C() { // so that it is never full
+		for r := range l.C() { // so that it is never full
+			if cfg.Open > 0 {
+				say("heard", string(r.Data))
+			}
 		}
 	}()
 	say("ready", n.Status().Addrs[0])
@@ -130,6 +141,13 @@ func childNode(ctx context.Context, cfg childConfig, commands <-chan []string) e
 					return err
 				}
 				n.Introduce(*info)
+			case "announce":
+				if _, err := n.Announce(ctx, node.Announcement{DataType: dataType, Data: []byte(words[1])}); err != nil {
+					return err
+				}
+			case "status":
+				st := n.Status()
+				say("status", st.Neighbours, st.Members)
 			case "flood":
 				flood(ctx, n)
 			}
