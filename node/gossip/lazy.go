@@ -309,7 +309,7 @@ func (s *State) graft() time.Time {
 	return next
 }
 
-// onGraft sends what was asked for, and makes the link eager: for the trees of
+// onGraft sends what was asked for, once, and makes the link eager: for the trees of
 // those origins that have one here, else for the group's.
 func (s *State) onGraft(l *link, m *Graft) {
 	if len(m.IDs) == 0 && len(m.Origins) == 0 {
@@ -330,7 +330,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 		id, _ := s.resolve(m.Group, short)
 		if m.Group == GroupPresence {
 			delete(l.lazy, m.Group)
-			if mb := s.presenceByID[id]; mb != nil {
+			if mb := s.presenceByID[id]; mb != nil && !mb.holders.has(l.slot) {
 				mb.holders.set(l.slot)
 				s.push(l, &Push{Rumor: mb.r, Hops: addHop(mb.hops)}, false)
 			}
@@ -347,7 +347,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 		} else {
 			delete(l.lazy, m.Group)
 		}
-		if e.spreadable() && l.wants(m.Group) {
+		if e.spreadable() && l.wants(m.Group) && !e.holders.has(l.slot) {
 			e.holders.set(l.slot)
 			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted()}, false)
 		}

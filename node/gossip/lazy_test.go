@@ -337,6 +337,7 @@ func TestOnGraft(t *testing.T) {
 	n.subscribe(1, true, 7, 8)
 	n.up("B", 7)
 	n.up("D", 7)
+	n.s.links["D"].lazy[7] = true
 	kept := n.publish(7, "kept")
 	other := n.publish(8, "of type 8")
 	held := rumorOf(t, "Z", 1, "held")
@@ -345,12 +346,13 @@ func TestOnGraft(t *testing.T) {
 	n.push("B", ended)
 	n.do(Vote{1, ended.ID, true})
 	n.forget()
-	n.s.links["D"].lazy[7] = true
 	n.recv("D", &Graft{Group: 7, IDs: []ShortID{other.ID.Short(), held.ID.Short(), ended.ID.Short(), {1}, kept.ID.Short()}})
 	mustEqual(t, "pushed", pushedTo(n, "D"), []string{"kept"})
 	if n.s.links["D"].lazy[7] {
 		t.Error("the link stays lazy")
 	}
+	n.recv("D", &Graft{Group: 7, IDs: []ShortID{kept.ID.Short()}})
+	mustEqual(t, "pushed, asked again", pushedTo(n, "D"), []string{"kept"})
 	n.recv("D", &Graft{Group: 8, IDs: []ShortID{other.ID.Short()}})
 	mustEqual(t, "pushed what it does not take", pushedTo(n, "D"), []string{"kept"})
 }
