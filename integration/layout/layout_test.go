@@ -74,6 +74,8 @@ var rules = []rule{
 		reason: "the core is a pure function of its events: what it cannot import it cannot depend on"},
 	{under: "node/gossip/sim", only: either(standard, exactly(module+"node/gossip")),
 		reason: "the simulator drives the core and nothing else, so that its results are the core's"},
+	{under: "node/gossip/sim/scenario", only: either(standard, exactly(module+"node/gossip", module+"node/gossip/sim")),
+		reason: "a scenario is what the simulator can do, in words"},
 	{under: "node/gossip/maelstrom", only: either(standard, exactly(module+"node/gossip", module+"node/wire")),
 		reason: "a Maelstrom node is the core, its codec and JSON: what the checker judges must be what real nodes run"},
 	{under: "pow", only: standard, reason: "proof of work is a few lines over SHA-256"},
@@ -159,7 +161,7 @@ func TestImports(t *testing.T) {
 func TestRulesBite(t *testing.T) {
 	for _, bad := range []struct{ under, imported string }{
 		{"node/gossip", "net"}, {"node/gossip", "sync"}, {"node/gossip", "github.com/libp2p/go-libp2p/core/peer"}, {"node/gossip", module + "pow"},
-		{"node/gossip/sim", module + "node"}, {"node/gossip/maelstrom", module + "node/transport"}, {"pow", "github.com/minio/sha256-simd"}, {"apibridge/apimsg", module + "node/gossip"},
+		{"node/gossip/sim", module + "node"}, {"node/gossip/maelstrom", module + "node/transport"}, {"node/gossip/sim/scenario", module + "node/wire"}, {"pow", "github.com/minio/sha256-simd"}, {"apibridge/apimsg", module + "node/gossip"},
 		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"},
 		{"apibridge/", module + "node"}, {"apibridge/", "github.com/libp2p/go-libp2p"}, {"node", module + "apibridge"}, {"node/control", module + "node/transport"},
 		{"", module + "cmd/hearsay"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"},

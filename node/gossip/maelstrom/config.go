@@ -48,6 +48,7 @@ func base() Config {
 	core.AntiEntropy = 5 * time.Second
 	core.ContinueMongering = 1
 	core.PeerExchange = false
+	core.Shuffle = 0
 	return Config{
 		Core:       core,
 		AckDelay:   800 * time.Millisecond,

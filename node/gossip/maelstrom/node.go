@@ -1,12 +1,15 @@
 package maelstrom
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"hearsay/node/gossip"
@@ -464,4 +467,17 @@ func (n *Node) line(dest string, body any) {
 		return
 	}
 	n.send(b)
+}
+
+// String says what the messages were, most frequent frames first.
+func (s Stats) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d messages, of them %d acknowledgements alone, %d repeats and openings, %d closings; in them frames:\n", s.Datagrams, s.Acks, s.Repeats, s.Closes)
+	kinds := slices.SortedFunc(maps.Keys(s.Frames), func(a, b string) int {
+		return cmp.Or(cmp.Compare(s.Frames[b], s.Frames[a]), cmp.Compare(a, b))
+	})
+	for _, kind := range kinds {
+		fmt.Fprintf(&b, "%9d  %s\n", s.Frames[kind], kind)
+	}
+	return b.String()
 }
