@@ -158,7 +158,7 @@ func (s *State) provedDead(p PeerID) {
 			}
 		}
 		for _, m := range s.someMembers(maxCandidates) {
-			if m.r.Origin != p {
+			if c := s.candidates[m.r.Origin]; m.r.Origin != p && (c == nil || c.fails == 0) {
 				known = append(known, *m.record())
 			}
 		}
