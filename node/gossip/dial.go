@@ -31,7 +31,7 @@ const (
 	// flapDials times a minute.
 	flapTime  = 30 * time.Second
 	flapDials = 5
-	// A peer was met lately if it was within metLately.
+	// A peer was met or reached lately if it was within metLately.
 	metLately = 10 * time.Minute
 	// Who had no room is asked again after refusedPause, or apartPause if it may
 	// be on another island.
@@ -134,7 +134,7 @@ func (s *State) onReached(ev Reached) {
 		return
 	}
 	s.dialEnded(c)
-	c.fails, c.gone, c.met = 0, false, s.now
+	c.fails, c.gone, c.met, c.reached = 0, false, s.now, s.now
 	s.change(c, func() { c.informant = "" })
 }
 
@@ -278,8 +278,8 @@ func (s *State) dial(c *candidate) {
 }
 
 // inOrder says which of the candidates to dial first. Anchors come before all,
-// and what failed last. Network groups take turns. Who was met lately is better
-// than who was not, since a place is to be filled now. Apart from that chance
+// and what failed last. Network groups take turns. Who was reached lately is
+// better than who was not, since a place is to be filled now. Apart from that chance
 // decides, so that overlays do not cluster round the peers that everybody heard
 // of first; a part of it by the sample, so that nobody can sway it by talking
 // much.
@@ -303,7 +303,7 @@ func (s *State) inOrder(ready []*candidate, places int, chosen map[NetGroup]int)
 		switch {
 		case sampled[c.peer]:
 			k.quality = 0
-		case s.now.Sub(c.met) < metLately:
+		case s.now.Sub(c.reached) < metLately:
 			k.quality = 1
 		default:
 			k.quality = 2

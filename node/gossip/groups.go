@@ -111,11 +111,63 @@ func (s *State) beyond(net NetGroup) bool {
 // as many neighbours as it may have.
 func (s *State) othersThan(chosen map[NetGroup]int) bool {
 	for _, c := range s.candidateOrder {
-		if s.links[c.peer] == nil && !c.gone && !c.refused && c.fails == 0 && !s.banned[c.peer].After(s.now) && (c.net == "" || chosen[c.net] < groupLinks) {
+		if s.links[c.peer] == nil && !c.gone && c.fails == 0 && !s.banned[c.peer].After(s.now) && (c.net == "" || chosen[c.net] < groupLinks) {
 			return true
 		}
 	}
 	return false
+}
+
+// partner chooses a neighbour for an exchange of peers: every other time one of
+// this node's own choice, of each network group as often as of any other, and
+// none that had nothing new when others may. So what is heard depends little on
+// who comes in numbers and says the same.
+func (s *State) partner() *link {
+	own := s.cfg.Rand.IntN(2) == 0
+	among := func(fit func(l *link) bool) (with []*link) {
+		for _, l := range s.linkOrder {
+			if l != nil && !l.leaving && fit(l) {
+				with = append(with, l)
+			}
+		}
+		return with
+	}
+	with := among(func(l *link) bool { return !l.dull && (l.dialled || !own) })
+	if len(with) == 0 {
+		with = among(func(l *link) bool { return !l.dull })
+	}
+	if len(with) == 0 {
+		with = among(func(l *link) bool { return true })
+		for _, l := range with {
+			l.dull = false
+		}
+	}
+	if len(with) == 0 {
+		return nil
+	}
+	members := make(map[NetGroup]int)
+	for _, l := range with {
+		members[l.net]++
+	}
+	// A group of n stands for one: each of it counts for one nth.
+	at := 0.0
+	for _, l := range with {
+		at += s.weight(l, members)
+	}
+	at *= s.cfg.Rand.Float64()
+	for _, l := range with {
+		if at -= s.weight(l, members); at < 0 {
+			return l
+		}
+	}
+	return with[len(with)-1]
+}
+
+func (s *State) weight(l *link, members map[NetGroup]int) float64 {
+	if l.net == "" {
+		return 1
+	}
+	return 1 / float64(members[l.net])
 }
 
 // evictFor makes room for a newcomer by ending the youngest link that came from

@@ -42,6 +42,7 @@ type link struct {
 
 	askedPeers bool      // our PeersRequest is open
 	answers    allowance // to its own
+	dull       bool      // its last list had nothing new
 	fillBudget int       // bytes that anti-entropy may send it
 	fillSince  time.Time // when the budget was last topped up
 }

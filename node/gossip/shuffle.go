@@ -1,6 +1,11 @@
 package gossip
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Exchange of peers. A new neighbour is asked for many, and from then on a
 // random one, every Config.Shuffle, is given some and gives as many: the shuffle
@@ -20,13 +25,17 @@ const (
 	// tellPause.
 	tellBurst = 3
 	tellPause = 10 * time.Second
-	// A newcomer begins with shuffles at Config.Shuffle / 2^shuffleHurry.
+	// A newcomer begins with shuffles at Config.Shuffle / 2^shuffleHurry, and
+	// halves its pace when idleShuffles had no news.
 	shuffleHurry = 5
+	idleShuffles = 3
 	// Of what a shuffle offers, so many are neighbours; the rest is from the
 	// passive view.
 	offeredLinks = MaxOffered / 3
 	// One shuffle in probeEvery is accompanied by a probe.
 	probeEvery = 4
+	// One shuffle in swapEvery is accompanied by a swap of neighbours.
+	swapEvery = 2
 )
 
 // allowance is how often something may still be done: a token bucket.
@@ -85,17 +94,11 @@ func (s *State) introduction() []PeerRecord {
 
 // shuffle exchanges peers with a random neighbour.
 func (s *State) shuffle() time.Time {
-	var with []*link
-	for _, l := range s.linkOrder {
-		if l != nil && !l.leaving {
-			with = append(with, l)
-		}
-	}
-	if len(with) == 0 || s.leaving {
+	l := s.partner()
+	if l == nil || s.leaving {
 		return time.Time{} // the next link begins again
 	}
 	s.drawMembers(maxCandidates/2 - len(s.candidates))
-	l := with[s.cfg.Rand.IntN(len(with))]
 	offer := s.introduction()
 	offer = s.choose(offer, offeredLinks, l.peer, func(c *candidate) bool { return s.links[c.peer] != nil })
 	offer = s.choose(offer, MaxOffered, l.peer, func(c *candidate) bool { return s.links[c.peer] == nil })
@@ -118,7 +121,9 @@ func (s *State) shufflePause() time.Duration {
 	case len(s.candidates) >= maxCandidates/2:
 		s.hurry = 0
 	case s.taught == 0:
-		s.hurry = max(s.hurry-1, 0)
+		if s.idle++; s.idle == idleShuffles {
+			s.idle, s.hurry = 0, max(s.hurry-1, 0)
+		}
 	case s.taught >= MaxOffered/2:
 		s.hurry = min(s.hurry+1, shuffleHurry)
 	}
@@ -126,42 +131,76 @@ func (s *State) shufflePause() time.Duration {
 	return max(s.cfg.Shuffle>>s.hurry, min(s.cfg.Shuffle, time.Second))
 }
 
-// swap dials a random peer that shall take the place of an early neighbour. Nodes
-// that join together first link with each other, which makes long chains; half
-// of the links are swapped once, as soon as better ones are known. Where
+// swap dials a random peer that shall take the place of another.
+//
+// Nodes that join together first link with each other, which makes long chains;
+// half of the links are swapped once, as soon as better ones are known. Where
 // presences are told neighbours are drawn from everybody, and it is not needed.
+//
+// Where peers are in network groups it goes on, once in swapEvery shuffles: who
+// talked first may have been an attacker. Groups take turns in it, so that in
+// the end own choices are spread over groups as what was heard of is.
 func (s *State) swap() {
-	if s.swaps <= 0 || s.dials >= maxDials || !s.full() || s.crowded() ||
-		len(s.candidates) < min(8*s.cfg.Degree, maxCandidates/2) || len(s.presences) > len(s.candidates)/4 {
+	early := s.swaps > 0 && len(s.presences) <= len(s.candidates)/4
+	enough := len(s.candidates) >= min(8*s.cfg.Degree, maxCandidates/2)
+	refresh := s.shuffles%swapEvery == 0
+	if s.dials >= maxDials || !s.full() || s.crowded() && !refresh || !(early && enough) && !refresh {
 		return
 	}
-	for _, i := range s.cfg.Rand.Perm(len(s.candidateOrder)) {
-		c := s.candidateOrder[i]
-		if c.dialling || c.gone || s.links[c.peer] != nil || c.fails > 0 || c.next.After(s.now) || s.banned[c.peer].After(s.now) {
+	var fit []*candidate
+	nets := make(map[NetGroup]int)
+	for _, c := range s.candidateOrder {
+		if c.dialling || c.gone || s.links[c.peer] != nil || c.fails > 0 || c.next.After(s.now) || s.banned[c.peer].After(s.now) ||
+			!early && c.net == "" {
 			continue
 		}
-		s.swaps--
-		c.swap = true
-		s.dial(c)
+		fit = append(fit, c)
+		nets[c.net]++
+	}
+	if len(fit) == 0 {
 		return
 	}
+	s.cfg.Rand.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
+	best := fit[0]
+	if best.net != "" {
+		// One of a random group of those with the fewest neighbours.
+		chosen := s.chosen()
+		groups := slices.Sorted(maps.Keys(nets))
+		fewest := chosen[slices.MinFunc(groups, func(a, b NetGroup) int { return cmp.Compare(chosen[a], chosen[b]) })]
+		groups = slices.DeleteFunc(groups, func(g NetGroup) bool { return chosen[g] > fewest })
+		net := groups[s.cfg.Rand.IntN(len(groups))]
+		best = fit[slices.IndexFunc(fit, func(c *candidate) bool { return c.net == net })]
+	}
+	s.swaps--
+	best.swap = true
+	s.dial(best)
 }
 
-// swapped ends the oldest other link of this node's own choice for a new one.
+// swapped ends another link of this node's own choice for a new one: one of the
+// group with the most of them, or the oldest where there are no groups.
 func (s *State) swapped(fresh *link) {
 	if len(s.links) <= s.cfg.Degree {
 		return
 	}
-	var old *link
+	var own []*link
 	for _, l := range s.linkOrder {
-		if l != nil && l != fresh && l.dialled && !l.leaving && (old == nil || l.since.Before(old.since)) {
-			old = l
+		if l != nil && l != fresh && l.dialled && !l.leaving {
+			own = append(own, l)
 		}
 	}
-	if old != nil {
-		s.refuseLink(old.peer, ByeFull, "a neighbour farther away took its place")
-		s.dropLink(old)
+	if len(own) < (s.cfg.Degree+1)/2 {
+		return
 	}
+	s.cfg.Rand.Shuffle(len(own), func(i, j int) { own[i], own[j] = own[j], own[i] })
+	chosen := s.chosen()
+	old := slices.MaxFunc(own, func(a, b *link) int {
+		if a.net == "" || b.net == "" {
+			return cmp.Compare(b.since.UnixNano(), a.since.UnixNano()) // the older: an early acquaintance
+		}
+		return cmp.Compare(chosen[a.net], chosen[b.net])
+	})
+	s.refuseLink(old.peer, ByeFull, "another took its place")
+	s.dropLink(old)
 }
 
 // choose adds to list up to most random peers whose record can be handed on, for
@@ -210,7 +249,9 @@ func (s *State) onPeerList(l *link, m *PeerList) {
 		return
 	}
 	l.askedPeers = false
+	before := s.taught
 	s.learn(l, m.Records[:min(len(m.Records), MaxRecords)])
+	l.dull = s.taught == before
 	if c := s.candidates[l.peer]; c != nil && c.refused && l.apart {
 		s.turnedAway(c) // its Bye was faster
 	}

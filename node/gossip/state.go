@@ -65,6 +65,7 @@ type State struct {
 	shuffles   int
 	taught     int // peers that were new, since the last shuffle
 	hurry      int // with shuffles
+	idle       int // shuffles without news
 	swaps      int // that are left
 	sampler    sampler
 

@@ -39,7 +39,9 @@ func (s *State) accepts(ev LinkUp) bool {
 	case len(s.links) >= (acceptFactor+1)*s.cfg.Degree:
 		return false
 	default:
-		return ev.Dialled || m != nil && s.lacksTakers(m.p.Interests)
+		// One that lacks takers of a type may find that all others have enough
+		// of each other: so more are accepted than are looked for.
+		return ev.Dialled || m != nil && s.takersShort(m.p.Interests, takersWanted)
 	}
 }
 
@@ -79,9 +81,13 @@ func (s *State) missingTakers(t uint16) int {
 
 // lacksTakers reports whether one of these types is ours and short of
 // neighbours.
-func (s *State) lacksTakers(types []uint16) bool {
+func (s *State) lacksTakers(types []uint16) bool { return s.takersShort(types, 0) }
+
+// takersShort reports whether of one of these types, if it is ours, there are
+// fewer than so many more takers than are wanted.
+func (s *State) takersShort(types []uint16, more int) bool {
 	return slices.ContainsFunc(types, func(t uint16) bool {
-		return (s.takers[t] > 0 || s.store.groups[GroupOf(t)] != nil) && s.missingTakers(t) > 0
+		return (s.takers[t] > 0 || s.store.groups[GroupOf(t)] != nil) && s.missingTakers(t)+more > 0
 	})
 }
 

@@ -17,6 +17,7 @@ type candidate struct {
 	net       NetGroup
 	known     time.Time // when it was first heard of, or seen by a way of our own
 	met       time.Time // when it last answered, or was a neighbour; zero = never
+	reached   time.Time // the same, but only if this node dialled: nobody gets that by coming here
 	anchor    bool      // it was a neighbour for long in the last run
 	// apart says that it was found by a way that does not lead over neighbours,
 	// and has not been one: then it may be on another island. So may those that
@@ -195,6 +196,9 @@ func (s *State) linked(l *link) {
 		}
 	})
 	c.met = s.now
+	if l.dialled {
+		c.reached = s.now
+	}
 	l.apart = c.apart
 	c.fails, c.gone, c.missed, c.refused, c.anchor, c.apart = 0, false, false, false, false, false
 }
@@ -204,6 +208,9 @@ func (s *State) lostLink(l *link) {
 	c := s.candidates[l.peer]
 	if c != nil {
 		c.lost, c.met = s.now, s.now
+		if l.dialled {
+			c.reached = s.now
+		}
 		c.missed = !l.leaving
 		c.gone = c.gone || l.left
 		if c.missed {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -119,5 +120,118 @@ func TestJoinAtOnce(t *testing.T) {
 		if got := component(n, up(n)); got != nodes {
 			t.Errorf("seed %d: %d of %d nodes are connected", seed, got, nodes)
 		}
+	}
+}
+
+// TestRareTypesConnected: of 40 data types each has five takers, or two, among
+// 200 nodes; the takers of each form a connected overlay of their own.
+func TestRareTypesConnected(t *testing.T) {
+	for seed := range uint64(campaign(t, 1)) {
+		for _, takers := range []int{5, 2} {
+			const nodes, types = 200, 40
+			n := New(Config{Seed: seed, Nodes: nodes, Core: core(4), Latency: 20 * time.Millisecond, Contacts: 3})
+			of := make(map[uint16][]int)
+			for i := range nodes {
+				if dataType := uint16(100 + i%types); len(of[dataType]) < takers {
+					of[dataType] = append(of[dataType], i)
+					n.Subscribe(i, 1, dataType, true)
+				}
+				n.Start(i, time.Duration(i)*5*time.Millisecond)
+			}
+			n.Run(20 * time.Second)
+			for dataType, list := range of {
+				if got := component(n, list); got != len(list) {
+					t.Errorf("seed %d: %d of the %d takers of type %d are connected", seed, got, len(list), dataType)
+				}
+			}
+			if v := n.Violations(); len(v) != 0 {
+				t.Errorf("violated: %v", v)
+			}
+		}
+	}
+}
+
+// TestIslandsAfterAnHour: two halves that were apart for an hour, in which every
+// presence from over there has expired, are one network soon after.
+func TestIslandsAfterAnHour(t *testing.T) {
+	for seed := range uint64(campaign(t, 1)) {
+		for _, nodes := range []int{2, 30} {
+			n := spread(seed, nodes, 6, 0)
+			n.Partition(func(a, b int) bool { return a%2 != b%2 })
+			n.Run(time.Hour)
+			st, err := n.Status(0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := component(n, up(n)); got != nodes/2 || len(st.Members) != nodes/2 {
+				t.Errorf("while apart %d nodes are connected, and %d are members", got, len(st.Members))
+			}
+			for i := range 2 {
+				n.Publish(i, 7, 0, fmt.Appendf(nil, "side %d", i))
+			}
+			n.Run(time.Second)
+			n.Partition(nil)
+			n.Run(time.Minute)
+			check(t, n)
+			if got := component(n, up(n)); got != nodes {
+				t.Errorf("seed %d: %d of %d nodes are connected a minute after", seed, got, nodes)
+			}
+		}
+	}
+}
+
+// TestFlapping: a node that is up for two seconds and down for two, all the
+// time, does not keep the others busy.
+func TestFlapping(t *testing.T) {
+	n := spread(1, 20, 6, 0)
+	dials := func() (list []uint64) {
+		for i := range 20 {
+			if st, err := n.Status(i); err == nil && i != 7 {
+				list = append(list, st.Counters.Dials)
+			}
+		}
+		return list
+	}
+	flap := func(d time.Duration) {
+		for range d / (4 * time.Second) {
+			n.Crash(7)
+			n.Run(2 * time.Second)
+			n.Restart(7, 0, false)
+			n.Run(2 * time.Second)
+		}
+	}
+	flap(time.Minute)
+	before := dials()
+	flap(5 * time.Minute)
+	for i, after := range dials() {
+		if got := after - before[i]; got > 5*6 {
+			t.Errorf("a node dialled %d times in five minutes, at most six a minute are for one that flaps", got)
+		}
+	}
+	check(t, n)
+}
+
+// TestReplacement: a neighbour that is lost is replaced after one dial.
+func TestReplacement(t *testing.T) {
+	n := quiet(1, 100/scale, 4)
+	n.Run(2 * time.Minute)
+	tried := 0
+	for i := range n.nodes {
+		nd := n.nodes[i]
+		if tried == 10 || !nd.up || len(nd.wires) != 4 {
+			continue
+		}
+		tried++
+		lost := nd.links()[0].to.index
+		n.Crash(lost)
+		// The end of the link takes one way, a dial one and a half round trips.
+		n.Run(30*time.Millisecond + 60*time.Millisecond + time.Millisecond)
+		if got := len(nd.wires); got < 4 {
+			t.Errorf("node %d has %d neighbours one dial after it lost one", i, got)
+		}
+		n.Run(time.Minute)
+	}
+	if tried == 0 {
+		t.Error("no node has exactly as many neighbours as it wants")
 	}
 }
