@@ -101,7 +101,8 @@ func TestStopKillRestart(t *testing.T) {
 		c.Node(2).Kill()
 		c.AwaitUnlinked(0, 2)
 		c.AwaitUnlinked(1, 2)
-		c.AwaitState(0, 2, node.PeerDown) // not gone: nobody has said so
+		c.AwaitState(0, 2, node.PeerLost) // not gone: nobody has said so
+		c.AwaitState(1, 2, node.PeerLost)
 		c.Node(2).Restart()
 
 		if c.Node(2).ID() != id || c.Node(2).API() != api {

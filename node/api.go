@@ -46,6 +46,12 @@ const (
 	PeerKnown PeerState = "known"
 	// PeerDown was a neighbour or was dialled, and cannot be reached.
 	PeerDown PeerState = "down"
+	// PeerSuspect is a member whose link broke, here or elsewhere, and that did
+	// not answer; it has some seconds to say that it lives.
+	PeerSuspect PeerState = "suspect"
+	// PeerLost is a member that did not: several found it dead. It is a member
+	// again as soon as anything newer is heard of it.
+	PeerLost PeerState = "lost"
 	// PeerGone announced that it left.
 	PeerGone PeerState = "left"
 )
@@ -79,7 +85,7 @@ type Route struct {
 type PeerEvent struct {
 	Time time.Time
 	Peer peer.ID
-	What string // linked, unlinked, joined, left, expired
+	What string // linked, unlinked, joined, left, expired, suspected, lost, back
 	Addr string // remote address for linked
 }
 
@@ -93,7 +99,7 @@ type Status struct {
 	Difficulty int      // leading zero bits of a rumor's proof of work
 	Degree     int
 	Neighbours int
-	Members    int // presences alive, this node included
+	Members    int // presences alive, this node included, without those taken for lost
 	Rumors     int // events kept
 	CacheSize  int
 	Held       int // rumors waiting for modules' votes

@@ -39,7 +39,7 @@ func (n *Node) Status() Status {
 		st.Addrs = append(st.Addrs, a.Encapsulate(self).String())
 	}
 	for _, m := range core.Members {
-		if !m.Left {
+		if !m.Left && m.Lost.IsZero() {
 			st.Members++
 		}
 	}
@@ -130,9 +130,15 @@ func (n *Node) Peers() []Peer {
 		}
 		p := get(m.Peer)
 		p.Agent, p.Interests = m.Agent, m.Interests
-		if m.Left {
+		switch {
+		case m.Left:
 			p.State, p.Since, p.NextDial = PeerGone, m.Since, time.Time{}
-		} else if p.State == PeerKnown {
+		case !m.Lost.IsZero():
+			p.State, p.Since = PeerLost, m.Lost
+		case p.State == PeerDown:
+		case !m.Suspected.IsZero():
+			p.State, p.Since = PeerSuspect, m.Suspected
+		default:
 			p.State, p.Since = PeerMember, m.Since
 		}
 	}
@@ -145,7 +151,7 @@ func (n *Node) Peers() []Peer {
 		n.describe(p, links[id])
 		list = append(list, *p)
 	}
-	order := []PeerState{PeerNeighbour, PeerMember, PeerKnown, PeerDown, PeerGone}
+	order := []PeerState{PeerNeighbour, PeerMember, PeerSuspect, PeerKnown, PeerDown, PeerLost, PeerGone}
 	slices.SortFunc(list, func(a, b Peer) int {
 		return cmp.Or(cmp.Compare(slices.Index(order, a.State), slices.Index(order, b.State)), cmp.Compare(a.ID, b.ID))
 	})

@@ -20,7 +20,11 @@ func (a *app) peersCommand() *cobra.Command {
 		Use:   "peers",
 		Short: "List the peers that the running node knows",
 		Long: `List the peers that the running node knows: its neighbours first, then the
-members of the network without a link, then those it only heard of or lost.`,
+members of the network without a link, then those it only heard of or lost.
+
+A suspect broke its link with somebody and does not answer; within seconds it
+says that it lives, or is lost: several found it dead. What is down is so for
+this node only. What left said so.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
@@ -41,7 +45,7 @@ members of the network without a link, then those it only heard of or lost.`,
 
 // rank orders peers by how close they are.
 func rank(p control.Peer) int {
-	order := []node.PeerState{node.PeerNeighbour, node.PeerMember, node.PeerKnown, node.PeerDown, node.PeerGone}
+	order := []node.PeerState{node.PeerNeighbour, node.PeerMember, node.PeerSuspect, node.PeerKnown, node.PeerDown, node.PeerLost, node.PeerGone}
 	if i := slices.Index(order, node.PeerState(p.State)); i >= 0 {
 		return i
 	}

@@ -111,7 +111,7 @@ type PeerEvent struct {
 	Version int       `json:"version"`
 	Time    time.Time `json:"time"`
 	Peer    string    `json:"peer"`
-	What    string    `json:"what"`           // linked, unlinked, joined, left, expired
+	What    string    `json:"what"`           // linked, unlinked, joined, left, expired, suspected, lost, back
 	Addr    string    `json:"addr,omitempty"` // remote address for linked
 }
 

@@ -90,6 +90,13 @@ const (
 	PeerLeft
 	// PeerExpired: its presence was not renewed.
 	PeerExpired
+	// PeerSuspected: its link broke and it does not answer, as this node or
+	// enough others found.
+	PeerSuspected
+	// PeerLost: it did not refute that, and is taken for dead.
+	PeerLost
+	// PeerBack: it was suspected or lost, and lives.
+	PeerBack
 )
 
 // String is the word that users see.
@@ -105,6 +112,12 @@ func (c PeerChange) String() string {
 		return "left"
 	case PeerExpired:
 		return "expired"
+	case PeerSuspected:
+		return "suspected"
+	case PeerLost:
+		return "lost"
+	case PeerBack:
+		return "back"
 	}
 	return "unknown"
 }

@@ -42,4 +42,9 @@ type Counters struct {
 	MembersRefused   uint64 // presences beyond the cap
 	EpochsRaised     uint64 // times that a neighbour knew a later epoch of ours
 	CandidatesPruned uint64 // peers forgotten for want of room
+	Accused          uint64 // neighbours that this node named as lost
+	Suspected        uint64 // members that became suspects here
+	Lost             uint64 // of them, those taken for lost
+	Refuted          uint64 // presences by which this node answered accusers
+	Lags             uint64 // times that the driver was late by more than a second
 }

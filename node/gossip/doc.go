@@ -99,6 +99,19 @@
 // so the takers of a rare type have to find each other. For these, one Degree
 // more of links is accepted.
 //
+// # Who is alive
+//
+// A link on which nothing was heard for 5 s is pinged, and given up after 15 s of
+// silence. A neighbour whose link ends without a goodbye is dialled at once; if
+// that fails too, this node names it as lost in its own presence. As in SWIM (Das,
+// Gupta, Motivala, 2002) the accused refutes by a newer presence, for accusations
+// are about one presence; and as in Lifeguard (Dadgar, Phillips, Currey, 2017) a
+// member that does not is taken for lost after a time-out that is the shorter the
+// more accuse it, 3 to 6 s, while a node whose own timers come late doubts itself
+// before others. Nobody is lost by the word of one, except in networks of three.
+// A lost member is shown as lost, and is a member again as soon as a newer
+// presence of it comes. See suspect.go, and suspicion.txt among the transcripts.
+//
 // # Promises
 //
 // To modules:
@@ -124,6 +137,8 @@
 //	maxRefused                     IDs of rumors voted down; the oldest are forgotten
 //	maxWindows, maxSpans           remembered runs of nodes, and intervals in each
 //	maxMembers, maxRoutes          presences; more are put off. The ways to their origins
+//	maxAccusers, MaxLost           accusers remembered per member, and nodes that one presence accuses
+//	maxRedials                     lost neighbours that are dialled again at once
 //	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
 //	maxUnanswered                  pushes without a verdict on one link
@@ -221,9 +236,18 @@
 //   - A limited rumor that comes by a shorter way than before is pushed again to
 //     those who got it with more hops, so that it reaches exactly those who are
 //     near enough, whatever the latencies.
+//   - Refutations are paced, so that accusers cannot make a node flood the
+//     network: one in 5 s, however many accuse. Who has just refuted is left alone
+//     by everybody for 10 s, so that it need not answer again before it may.
 //
 // # Limits
 //
+//   - A node that sleeps or is cut off for longer than its suspicion takes is
+//     shown as lost until it is heard of again. Hostile nodes can have that happen
+//     to one that sleeps for 3 s, but not to one that answers.
+//   - A node with a single neighbour that dies in a network of more than three is
+//     known lost to that neighbour only; the others forget it when its presence
+//     expires.
 //   - Rumors are dated by their origin's wall clock. A clock that is fast by more
 //     than MaxSkew is not heard until its news is old enough; one that is slow
 //     makes its rumors short-lived; one that leaps ahead takes others' presences

@@ -40,6 +40,8 @@ type world struct {
 	transit []arrival // by time
 	// lose says which messages vanish, as a broken network would have it.
 	lose func(from, to PeerID, m Message) bool
+	// refuse says which dials fail although the other is up.
+	refuse func(from, to PeerID) bool
 	// watch sees every action.
 	watch func(n *tnode, a Action)
 }
@@ -209,7 +211,7 @@ func (n *tnode) carryOut(a Action) {
 		to := w.node(a.Peer)
 		switch {
 		case n.solo:
-		case to == nil || to.down:
+		case to == nil || to.down || w.refuse != nil && w.refuse(n.id, a.Peer):
 			w.later(func() { n.handle(DialFailed{a.Peer}) })
 		default:
 			w.later(func() { w.connect(n, to) })

@@ -36,6 +36,7 @@ type link struct {
 	heard   time.Time // when the last message came
 	pinged  time.Time // when the last ping went, zero = answered
 	number  uint64    // of the last ping
+	spared  bool      // it was silent for too long, and pinged once more
 	rtt     time.Duration
 	leaving bool // it ends the link
 	left    bool // because it shuts down
@@ -99,6 +100,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	s.links[ev.Peer] = l
 	s.linked(l)
 	s.do(PeerEvent{ev.Peer, PeerLinked})
+	s.reached(ev.Peer)
 
 	s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
 	if m := s.members[s.cfg.Self]; m != nil {
@@ -135,6 +137,9 @@ func (s *State) onLinkDown(ev LinkDown) {
 	if l := s.links[ev.Peer]; l != nil {
 		s.dropLink(l)
 		s.lostLink(l)
+		if !l.leaving {
+			s.lostWithoutWord(l.peer)
+		}
 	}
 }
 
@@ -191,7 +196,7 @@ func (s *State) onReceived(ev Received) {
 		}
 		return
 	}
-	l.heard = s.now
+	l.heard, l.spared = s.now, false
 	switch m := ev.Msg.(type) {
 	case *Push:
 		s.onPush(l, m)
@@ -292,10 +297,16 @@ func (s *State) checkLinks() time.Time {
 				s.ping(l) // alive, and the pong is behind a long queue
 				break
 			}
+			if s.doubtsItself() && !l.spared {
+				s.ping(l) // its pong may be here and not read
+				l.spared = true
+				break
+			}
 			s.count.DeadLinks++
 			s.do(Hangup{Peer: l.peer, Reason: "silent for too long", Now: true})
 			s.dropLink(l)
 			s.lostLink(l)
+			s.lostWithoutWord(l.peer)
 			continue
 		}
 		if l.pinged.IsZero() {

@@ -1,9 +1,6 @@
 package gossip
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 )
@@ -13,115 +10,13 @@ import (
 // Each presence is a rumor signed by the node that it speaks of, so nobody can
 // announce another's leave. Presences go to everybody, whatever they take.
 
-// Presence is the payload of a presence rumor.
-type Presence struct {
-	// Left says that the node is shutting down.
-	Left bool
-	// Record is the node's signed peer record, empty if it does not tell.
-	Record []byte
-	// Interests are the data types that its modules take, ascending, at most
-	// MaxPresenceInterests of them.
-	Interests []uint16
-	// Agent is the name and version of its software.
-	Agent string
-}
-
 const (
-	// MaxPresenceInterests bounds the data types that a presence lists.
-	MaxPresenceInterests = 256
-	maxAgent             = 64
-	// MaxPresence bounds an encoded presence, what later versions add included.
-	MaxPresence = 8192
-
 	// A presence is valid for this many heartbeats, so that two lost ones in a
 	// row do not make a node vanish.
 	heartbeatsAlive = 3
 	// A leave is remembered at least this long.
 	tombstone = 10 * time.Minute
 )
-
-// Tags of the fields of an encoded presence: tag u8 · length u16 · value, in
-// ascending order, each at most once. Unknown tags are skipped, so that later
-// versions can say more.
-const (
-	tagFlags     = 1 // one byte, lowest bit: left
-	tagRecord    = 2
-	tagInterests = 3 // u16 each
-	tagAgent     = 4
-)
-
-// Append lays p out behind b.
-func (p *Presence) Append(b []byte) []byte {
-	field := func(tag byte, n int) {
-		b = append(b, tag)
-		b = binary.BigEndian.AppendUint16(b, uint16(n))
-	}
-	if p.Left {
-		field(tagFlags, 1)
-		b = append(b, 1)
-	}
-	if len(p.Record) > 0 {
-		field(tagRecord, len(p.Record))
-		b = append(b, p.Record...)
-	}
-	if len(p.Interests) > 0 {
-		field(tagInterests, 2*len(p.Interests))
-		for _, t := range p.Interests {
-			b = binary.BigEndian.AppendUint16(b, t)
-		}
-	}
-	if p.Agent != "" {
-		field(tagAgent, len(p.Agent))
-		b = append(b, p.Agent...)
-	}
-	return b
-}
-
-// ErrPresence is wrapped by every error about the form of a presence.
-var ErrPresence = errors.New("malformed presence")
-
-// ParsePresence reads what Append wrote. The record's bytes are shared with b.
-func ParsePresence(b []byte) (*Presence, error) {
-	if len(b) > MaxPresence {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrPresence, len(b), MaxPresence)
-	}
-	p := new(Presence)
-	for last := 0; len(b) > 0; {
-		if len(b) < 3 {
-			return nil, fmt.Errorf("%w: %d stray bytes", ErrPresence, len(b))
-		}
-		tag, n := int(b[0]), int(binary.BigEndian.Uint16(b[1:]))
-		if tag <= last || len(b) < 3+n {
-			return nil, fmt.Errorf("%w: field %d of %d bytes is out of place", ErrPresence, tag, n)
-		}
-		last = tag
-		v := b[3 : 3+n]
-		b = b[3+n:]
-		ok := true
-		switch tag {
-		case tagFlags:
-			ok = n == 1
-			p.Left = ok && v[0]&1 == 1
-		case tagRecord:
-			ok = n <= MaxRecord
-			p.Record = v
-		case tagInterests:
-			ok = n%2 == 0 && n <= 2*MaxPresenceInterests
-			for i := 0; ok && i < n; i += 2 {
-				t := binary.BigEndian.Uint16(v[i:])
-				ok = i == 0 || t > p.Interests[len(p.Interests)-1]
-				p.Interests = append(p.Interests, t)
-			}
-		case tagAgent:
-			ok = n <= maxAgent
-			p.Agent = string(v)
-		}
-		if !ok {
-			return nil, fmt.Errorf("%w: field %d of %d bytes is out of form", ErrPresence, tag, n)
-		}
-	}
-	return p, nil
-}
 
 // member is a node whose presence is alive, or was taken back a while ago.
 type member struct {
@@ -130,6 +25,9 @@ type member struct {
 	since   time.Time // of its joining or leaving
 	hops    uint8
 	holders bitset
+
+	doubt *suspicion // what speaks against it, nil = nothing
+	safe  time.Time  // it refuted: not to be suspected before
 }
 
 // ownPresence is what this node tells of itself.
@@ -184,6 +82,7 @@ func (s *State) sealPresence(left bool) {
 	}
 	p := Presence{Left: left, Interests: s.interests(), Agent: s.cfg.Agent}
 	p.Interests = p.Interests[:min(len(p.Interests), MaxPresenceInterests)]
+	p.Lost, p.Refutes = s.accusations(), s.refuting()
 	life := s.presenceLife()
 	if left {
 		p = Presence{Left: true}
@@ -335,6 +234,7 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	}
 	if old != nil {
 		s.forgetPresence(old)
+		s.renewed(m, old)
 		if old.p.Left == p.Left {
 			m.since, change = old.since, 0
 		}
@@ -342,6 +242,12 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	s.presences.add(pointOf(r))
 	s.presenceByID[r.ID] = m
 	s.presenceByShort[r.ID.Short()] = m
+	if p.Refutes {
+		m.safe = s.now.Add(refuteGrace)
+	}
+	if len(p.Lost) > 0 {
+		s.suspects.accusing++
+	}
 	s.schedule(taskMembers, s.at(r.Expires))
 	if r.Origin == s.cfg.Self {
 		return m
@@ -350,6 +256,10 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 		s.do(PeerEvent{r.Origin, change})
 	}
 	s.memberChanged(m)
+	s.heedAccusations(r, p)
+	if old == nil {
+		s.newMember()
+	}
 	return m
 }
 
@@ -358,6 +268,9 @@ func (s *State) forgetPresence(m *member) {
 	delete(s.presenceByID, m.r.ID)
 	if short := m.r.ID.Short(); s.presenceByShort[short] == m {
 		delete(s.presenceByShort, short)
+	}
+	if len(m.p.Lost) > 0 {
+		s.suspects.accusing--
 	}
 }
 

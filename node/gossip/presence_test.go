@@ -83,16 +83,17 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-// A node that does not renew its presence is gone after three heartbeats.
+// A node that does not renew its presence is lost soon, and forgotten after three
+// heartbeats.
 func TestPresenceExpires(t *testing.T) {
 	w := members(t)
 	a := w.node("A")
 	a.forget()
 	w.node("C").down = true // without a word
 	w.wait(2 * time.Minute)
-	mustEqual(t, "changes after two heartbeats", a.changes("C"), nil)
+	mustEqual(t, "changes after two heartbeats", a.changes("C"), []PeerChange{PeerSuspected, PeerLost})
 	w.wait(3 * time.Minute)
-	mustEqual(t, "changes after five", a.changes("C"), []PeerChange{PeerExpired})
+	mustEqual(t, "changes after five", a.changes("C"), []PeerChange{PeerSuspected, PeerLost, PeerExpired})
 	if st := a.s.Status(); len(st.Members) != 2 {
 		t.Errorf("%d members", len(st.Members))
 	}

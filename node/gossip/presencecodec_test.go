@@ -11,7 +11,8 @@ import (
 )
 
 func samePresence(a, b *Presence) bool {
-	return a.Left == b.Left && bytes.Equal(a.Record, b.Record) && slices.Equal(a.Interests, b.Interests) && a.Agent == b.Agent
+	return a.Left == b.Left && bytes.Equal(a.Record, b.Record) && slices.Equal(a.Interests, b.Interests) && a.Agent == b.Agent &&
+		a.Refutes == b.Refutes && slices.Equal(a.Lost, b.Lost)
 }
 
 func TestPresenceRoundTrip(t *testing.T) {
@@ -23,6 +24,11 @@ func TestPresenceRoundTrip(t *testing.T) {
 		}
 		p.Interests = rapid.SliceOfNDistinct(rapid.Uint16(), 0, MaxPresenceInterests, rapid.ID[uint16]).Draw(t, "interests")
 		slices.Sort(p.Interests)
+		p.Refutes = rapid.Bool().Draw(t, "refutes")
+		for _, id := range rapid.SliceOfNDistinct(rapid.StringN(1, MaxPeerID, MaxPeerID), 0, MaxLost, rapid.ID[string]).Draw(t, "lost") {
+			p.Lost = append(p.Lost, Lost{PeerID(id), rapid.Uint64().Draw(t, "epoch"), rapid.Uint64().Draw(t, "seq")})
+		}
+		slices.SortFunc(p.Lost, func(a, b Lost) int { return strings.Compare(string(a.Peer), string(b.Peer)) })
 		b := p.Append([]byte("before"))
 		read, err := ParsePresence(b[len("before"):])
 		if err != nil || !samePresence(p, read) {
@@ -48,6 +54,19 @@ func TestPresenceLimits(t *testing.T) {
 		}
 		return string(b)
 	}
+	lost := func(peers ...string) string {
+		var b []byte
+		for i, p := range peers {
+			b = append(append(b, byte(len(p))), p...)
+			b = append(b, "\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"...)
+			b = append(b, byte(i))
+		}
+		return string(b)
+	}
+	var many []string
+	for i := range MaxLost + 1 {
+		many = append(many, string(rune('a'+i)))
+	}
 	cases := []struct {
 		name string
 		b    string
@@ -68,6 +87,15 @@ func TestPresenceLimits(t *testing.T) {
 		{"interests descending", field(tagInterests, "\x00\x02\x00\x01"), false},
 		{"agent at its limit", field(tagAgent, strings.Repeat("a", maxAgent)), true},
 		{"agent one over", field(tagAgent, strings.Repeat("a", maxAgent+1)), false},
+		{"none lost", field(tagLost, ""), true},
+		{"most lost", field(tagLost, lost(many[:MaxLost]...)), true},
+		{"lost one over", field(tagLost, lost(many...)), false},
+		{"lost twice", field(tagLost, lost("a", "a")), false},
+		{"lost descending", field(tagLost, lost("b", "a")), false},
+		{"nobody lost", field(tagLost, lost("")), false},
+		{"lost at its limit", field(tagLost, lost(strings.Repeat("p", MaxPeerID))), true},
+		{"lost name one over", field(tagLost, lost(strings.Repeat("p", MaxPeerID+1))), false},
+		{"lost cut off", field(tagLost, lost("a", "b")[:30]), false},
 		{"all unknown", field(99, "x") + field(100, ""), true},
 		{"tag 0", field(0, ""), false},
 		{"a field twice", field(tagAgent, "a") + field(tagAgent, "b"), false},
@@ -82,8 +110,14 @@ func TestPresenceLimits(t *testing.T) {
 			t.Errorf("%s: read %+v, error %v", c.name, p, err)
 		}
 	}
-	if p, err := ParsePresence([]byte(field(tagFlags, "\xff"))); err != nil || !p.Left {
-		t.Error("the lowest bit among unknown ones does not say left")
+	for flags, want := range map[string][2]bool{"\xfd": {true, false}, "\xfe": {false, true}, "\xfc": {false, false}} {
+		if p, err := ParsePresence([]byte(field(tagFlags, flags))); err != nil || p.Left != want[0] || p.Refutes != want[1] {
+			t.Errorf("flags %x: %+v (%v)", flags, p, err)
+		}
+	}
+	p, err := ParsePresence([]byte(field(tagLost, lost("a", "bc"))))
+	if err != nil || !slices.Equal(p.Lost, []Lost{{"a", 1, 0}, {"bc", 1, 1}}) {
+		t.Errorf("read %+v (%v)", p, err)
 	}
 }
 
@@ -91,6 +125,8 @@ func FuzzParsePresence(f *testing.F) {
 	f.Add([]byte{})
 	f.Add((&Presence{Left: true}).Append(nil))
 	f.Add((&Presence{Record: []byte("record"), Interests: []uint16{1, 7, 65535}, Agent: "hearsay 1"}).Append(nil))
+	f.Add((&Presence{Agent: "hearsay 1", Lost: []Lost{{"A", 1, 2}, {"B", 1 << 40, 1 << 60}}, Refutes: true}).Append(nil))
+	f.Add([]byte{tagLost, 0, 2, 1, 'A'})
 	f.Add([]byte{9, 0, 1, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := ParsePresence(b)
@@ -100,7 +136,7 @@ func FuzzParsePresence(f *testing.F) {
 			}
 			return
 		}
-		if len(p.Record) > MaxRecord || len(p.Interests) > MaxPresenceInterests || len(p.Agent) > maxAgent {
+		if len(p.Record) > MaxRecord || len(p.Interests) > MaxPresenceInterests || len(p.Agent) > maxAgent || len(p.Lost) > MaxLost {
 			t.Fatalf("over a limit: %+v", p)
 		}
 		again, err := ParsePresence(p.Append(nil))

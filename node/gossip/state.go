@@ -49,6 +49,10 @@ type State struct {
 	presenceByShort map[ShortID]*member
 	own             ownPresence
 
+	// Who is lost, and this node's own state (suspect.go, health.go).
+	suspects suspects
+	health   health
+
 	// Links and views (link.go, view.go, dial.go, groups.go).
 	links          map[PeerID]*link
 	linkOrder      []*link // by slot, nil = free
@@ -87,6 +91,7 @@ const (
 	taskWindows              // windows are forgotten
 	taskPresence             // own presence is renewed or changed
 	taskMembers              // others' presences expire
+	taskSuspect              // lost neighbours are dialled, suspicions run out
 	taskReceipts             // batched receipts leave
 	taskHaves                // batched IDs leave
 	taskGraft                // rumors heard of did not come
@@ -138,6 +143,7 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 	if s.first.IsZero() {
 		s.first = now
 	}
+	s.noticeLag()
 	switch ev := ev.(type) {
 	case Tick:
 	case Received:
@@ -166,8 +172,10 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 		s.onCandidate(ev)
 	case Reached:
 		s.onReached(ev)
+		s.reached(ev.Peer)
 	case DialFailed:
 		s.onDialFailed(ev)
+		s.unreachable(ev.Peer)
 	case SelfRecord:
 		s.onSelfRecord(ev)
 	case Leave:
@@ -208,6 +216,8 @@ func (s *State) runDue() {
 			next = s.renewPresence()
 		case taskMembers:
 			next = s.expireMembers()
+		case taskSuspect:
+			next = s.runSuspects()
 		case taskReceipts:
 			next = s.sendReceipts()
 		case taskHaves:

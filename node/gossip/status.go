@@ -33,12 +33,17 @@ type NeighbourStatus struct {
 // MemberStatus describes a node whose presence is known.
 type MemberStatus struct {
 	Peer      PeerID
+	Epoch     uint64 // of its presence
+	Seq       uint64
 	Left      bool
 	Since     time.Time // of joining or leaving, as seen here
 	Agent     string
 	Interests []uint16
 	Record    []byte
-	Expires   int64 // Unix ms
+	Expires   int64     // Unix ms
+	Accusers  int       // members that name it as lost, this node included
+	Suspected time.Time // since when it is a suspect, zero = it is none
+	Lost      time.Time // since when it is taken for lost, zero = it is not
 }
 
 // CandidateStatus describes a peer that could be dialled, or is linked.
@@ -72,7 +77,13 @@ func (s *State) Status() Status {
 	}
 	for _, m := range s.members {
 		st.Members = append(st.Members, MemberStatus{
-			m.r.Origin, m.p.Left, m.since, m.p.Agent, m.p.Interests, m.p.Record, m.r.Expires})
+			Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
+			Interests: m.p.Interests, Record: m.p.Record, Expires: m.r.Expires})
+		if d := m.doubt; d != nil {
+			ms := &st.Members[len(st.Members)-1]
+			ms.Accusers, _ = d.count(m.r.version(), s.cfg.Self)
+			ms.Suspected, ms.Lost = d.suspected, d.lost
+		}
 	}
 	for _, c := range s.candidates {
 		st.Candidates = append(st.Candidates, CandidateStatus{

@@ -122,7 +122,7 @@ func (s *State) drawTakers() {
 	for i := range s.presences {
 		m := s.presenceByID[s.presences[(first+i)%len(s.presences)].ID]
 		p := m.r.Origin
-		if m.p.Left || len(m.p.Record) == 0 || p == s.cfg.Self || s.candidates[p] != nil || !s.takesOneOf(m, missing) {
+		if !m.here() || len(m.p.Record) == 0 || p == s.cfg.Self || s.candidates[p] != nil || !s.takesOneOf(m, missing) {
 			continue
 		}
 		s.hear(Candidate{Peer: p, Source: SourceExchange, Record: m.record()}, "")

@@ -25,12 +25,14 @@ import (
 //	leave-module N module=M                       and goes
 //	hold N                                        N's modules vote only by command
 //	vote N (valid|invalid) text=S [module=M]
-//	link N N · unlink N N
+//	link N N [quiet] · unlink N N                 quiet: what follows is left out
 //	lose N N · mend N N                           pushes vanish on that link, or no more
 //	announce N type=T text=S [ttl=N] [key=K]
 //	wait D
 //	leave N                                       it says goodbye
 //	restart N epoch=N                             it comes back, and knows nothing
+//	kill N                                        it is gone without a word
+//	wall N N                                      neither reaches the other any more
 //
 // Messages arrive at once, so time passes only in wait. Pings are left out, and
 // where nodes have no presence comparisons of presences, too.
@@ -117,6 +119,17 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		s.lost[[2]PeerID{who[0], who[1]}] = true
 	case "mend":
 		clear(s.lost)
+	case "kill":
+		n := s.w.node(who[0])
+		n.down = true
+		for _, m := range s.w.nodes {
+			s.w.unlink(n.id, m.id)
+		}
+	case "wall":
+		s.w.refuse = func(from, to PeerID) bool {
+			return from == who[0] && to == who[1] || from == who[1] && to == who[0]
+		}
+		s.w.unlink(who[0], who[1])
 	case "restart":
 		s.restart(who[0], uint64(number("epoch", 1)))
 	case "announce":
@@ -140,8 +153,11 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	default:
 		d.Fatalf(t, "no such command")
 	}
+	if options["quiet"] != "" {
+		return ""
+	}
 	switch d.Cmd {
-	case "link", "announce", "vote", "wait", "leave":
+	case "link", "announce", "vote", "wait", "leave", "kill", "wall":
 		return cmp.Or(s.out.String(), "silence\n")
 	}
 	return s.out.String()
@@ -181,10 +197,10 @@ func (s *script) add(id PeerID, epoch uint64) {
 // restart replaces a node by one of the same name without memory.
 func (s *script) restart(id PeerID, epoch uint64) {
 	old := s.w.node(id)
+	old.down = true
 	for _, n := range s.w.nodes {
 		s.w.unlink(id, n.id)
 	}
-	old.down = true
 	s.w.nodes = slices.DeleteFunc(s.w.nodes, func(n *tnode) bool { return n == old })
 	s.add(id, epoch)
 }
@@ -250,9 +266,15 @@ func (s *script) name(r *Rumor) string {
 		return err.Error()
 	case p.Left:
 		return fmt.Sprintf("the leave of %s", r.Origin)
-	default:
-		return fmt.Sprintf("the presence of %s", r.Origin)
 	}
+	name := fmt.Sprintf("the presence of %s", r.Origin)
+	if p.Refutes {
+		name = fmt.Sprintf("the refutation of %s", r.Origin)
+	}
+	for i, l := range p.Lost {
+		name += []string{", which lost ", ", "}[min(i, 1)] + string(l.Peer)
+	}
+	return name
 }
 
 func (s *script) ids(list []RumorID) string {

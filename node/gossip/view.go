@@ -321,7 +321,7 @@ func (s *State) someMembers(n int) []*member {
 	var list []*member
 	for range min(2*n, len(s.presences)) {
 		m := s.presenceByID[s.presences[s.cfg.Rand.IntN(len(s.presences))].ID]
-		if !m.p.Left && len(m.p.Record) > 0 && m.r.Origin != s.cfg.Self && len(list) < n {
+		if m.here() && len(m.p.Record) > 0 && m.r.Origin != s.cfg.Self && len(list) < n {
 			list = append(list, m)
 		}
 	}
@@ -336,7 +336,7 @@ func (s *State) drawMembers(want int) {
 	}
 	for range min(2*want, len(s.presences)) {
 		m := s.presenceByID[s.presences[s.cfg.Rand.IntN(len(s.presences))].ID]
-		if p := m.r.Origin; !m.p.Left && len(m.p.Record) > 0 && s.candidates[p] == nil && p != s.cfg.Self {
+		if p := m.r.Origin; m.here() && len(m.p.Record) > 0 && s.candidates[p] == nil && p != s.cfg.Self {
 			s.hear(Candidate{Peer: p, Source: SourceExchange, Record: m.record()}, "")
 		}
 	}
