@@ -21,7 +21,7 @@ import (
 // goes at once, and the rumor when it is asked for.
 //
 // Rumors with a limited number of hops go to all links in full, for a tree has
-// longer ways than their senders count on; so does a leave, which is in a hurry.
+// longer ways than their senders count on; so do presences that are in a hurry.
 
 const (
 	// graftDelay is how long a rumor that was heard of may take by the tree, added

@@ -25,6 +25,7 @@ type member struct {
 	since   time.Time // of its joining or leaving
 	hops    uint8
 	holders bitset
+	hurried bool // it is flooded
 
 	doubt *suspicion // what speaks against it, nil = nothing
 	safe  time.Time  // it refuted: not to be suspected before
@@ -220,7 +221,16 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 
 // spreadPresence tells all neighbours of a presence.
 func (s *State) spreadPresence(m *member) {
-	s.relay(m.r, GroupPresence, m.hops, &m.holders, m.p.Left)
+	s.relay(m.r, GroupPresence, m.hops, &m.holders, m.hurried)
+}
+
+// inHurry reports whether a presence is worth flooding: a leave, a refutation, or
+// one that names somebody as lost whom the one before did not name. The tree may
+// have died with who is named.
+func (p *Presence) inHurry(before *Presence) bool {
+	return p.Left || p.Refutes || slices.ContainsFunc(p.Lost, func(l Lost) bool {
+		return before == nil || !slices.Contains(before.Lost, l)
+	})
 }
 
 // setMember notes the newest presence of a node.
@@ -228,6 +238,11 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	old := s.members[r.Origin]
 	m := &member{r: r, p: p, since: s.now, hops: hops}
 	s.members[r.Origin] = m
+	var before *Presence
+	if old != nil {
+		before = old.p
+	}
+	m.hurried = p.inHurry(before) || old != nil && old.isLost()
 	change := PeerJoined
 	if p.Left {
 		change = PeerLeft

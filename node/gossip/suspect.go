@@ -93,7 +93,7 @@ func (s *State) lostWithoutWord(p PeerID) {
 	if m == nil || m.p.Left || s.leaving {
 		return
 	}
-	s.judge(m) // the link does not speak for it any more
+	s.weigh(m) // the link does not speak for it any more
 	if len(s.suspects.redials) >= maxRedials {
 		return
 	}
@@ -172,7 +172,7 @@ func (s *State) reached(p PeerID) {
 	s.endRedial(p)
 	if m := s.members[p]; m != nil && m.doubt != nil {
 		m.doubt.drop(func(a accuser) bool { return a.peer == s.cfg.Self })
-		s.judge(m)
+		s.weigh(m)
 	}
 }
 
@@ -203,20 +203,21 @@ func (s *State) addAccuser(m *member, a accuser) {
 	d := m.doubt
 	d.drop(func(b accuser) bool { return b.peer == a.peer })
 	if len(d.accusers) >= maxAccusers {
-		// What is about this presence counts; what is about a later one may be
-		// made up.
-		i := slices.IndexFunc(d.accusers, func(b accuser) bool { return b.of != m.r.version() })
-		switch {
-		case i >= 0:
-		case a.peer == s.cfg.Self:
-			i = 0
-		default:
+		// What is about this presence counts; the later the presence the likelier
+		// it is made up.
+		i := 0
+		for j := range d.accusers {
+			if d.accusers[j].of.newer(d.accusers[i].of) {
+				i = j
+			}
+		}
+		if a.peer != s.cfg.Self && !d.accusers[i].of.newer(a.of) {
 			return
 		}
 		d.accusers = slices.Delete(d.accusers, i, i+1)
 	}
 	d.accusers = append(d.accusers, a)
-	s.judge(m)
+	s.weigh(m)
 }
 
 func (d *suspicion) drop(which func(accuser) bool) {
@@ -259,9 +260,9 @@ func suspicionTime(accusers, witnesses int) time.Duration {
 	return suspicionMax - time.Duration(part*float64(suspicionMax-suspicionMin))
 }
 
-// judge decides what a member's accusers are worth, and returns when to look at
+// weigh decides what a member's accusers are worth, and returns when to look at
 // it again.
-func (s *State) judge(m *member) (next time.Time) {
+func (s *State) weigh(m *member) (next time.Time) {
 	d := m.doubt
 	if d == nil {
 		return time.Time{}
@@ -332,7 +333,7 @@ func (s *State) renewed(m, old *member) {
 		m.doubt.accusers = nil
 	}
 	if s.acquit(m); m.doubt != nil {
-		s.judge(m)
+		s.weigh(m)
 	}
 }
 
@@ -434,7 +435,7 @@ func (s *State) runSuspects() time.Time {
 		if m == nil || m.doubt == nil {
 			continue
 		}
-		at := s.judge(m)
+		at := s.weigh(m)
 		if m.doubt != nil {
 			left = append(left, p)
 			next = sooner(next, at)

@@ -206,7 +206,7 @@ func TestDeathsAreKnown(t *testing.T) {
 		}
 		// Who comes back is a member again.
 		w.n.Restart(0, 0, false)
-		w.n.Run(5 * time.Second)
+		w.n.Run(15 * time.Second) // a round of anti-entropy for whom no tree reaches
 		if got := w.thought(gossip.PeerLost, 0); len(got) != 0 {
 			t.Errorf("seed %d: nodes %v do not know that node 0 is back", seed, got)
 		}
@@ -228,7 +228,7 @@ func TestSlowNodesAreNotLost(t *testing.T) {
 	slept := 0
 	for began := w.n.Now(); w.n.Now()-began < d; w.n.Run(time.Second) {
 		for i := 0; i < nodes; i += 10 {
-			if p := w.beds[i]; w.n.now >= p.asleep && rng.IntN(20) == 0 {
+			if p := w.beds[i]; w.n.now >= p.asleep+3*time.Second && rng.IntN(20) == 0 {
 				w.sleep(i, time.Second+time.Duration(rng.Int64N(int64(11*time.Second))), time.Duration(rng.IntN(10))*time.Second)
 				slept++
 			}
