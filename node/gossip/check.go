@@ -172,12 +172,22 @@ func (s *State) checkMembers(c *checks) {
 	c.most("members", len(s.members), maxMembers)
 	c.that(len(s.members) == len(s.presences) && len(s.members) == len(s.presenceByID), "%d members, %d presences in order, %d by ID", len(s.members), len(s.presences), len(s.presenceByID))
 	checkOrder(c, s.presences)
+	accusing := 0
 	for id, m := range s.members {
 		c.that(m.r.Origin == id && s.presenceByID[m.r.ID] == m, "a presence is another member's")
 		_, found := s.presences.search(pointOf(m.r))
 		c.that(found, "the presence %v is not in the compared set", m.r.ID)
 		s.checkHolders(c, &m.holders, m.r.ID)
+		if len(m.p.Lost) > 0 {
+			accusing++
+		}
+		if m.doubt != nil {
+			c.most("accusers of a member", len(m.doubt.accusers), maxAccusers)
+			c.that(slices.Contains(s.suspects.order, id), "a member is accused and nobody looks after it")
+		}
 	}
+	c.that(accusing == s.suspects.accusing, "%d members accuse, counted as %d", accusing, s.suspects.accusing)
+	c.most("lost neighbours to be dialled again", len(s.suspects.redials), maxRedials)
 	c.most("routes", len(s.routes), maxRoutes)
 	for id := range s.routes {
 		c.that(s.members[id] != nil, "there is a route to a node that is no member")

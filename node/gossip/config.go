@@ -60,7 +60,8 @@ type Config struct {
 	// ReceiptDelay is how long receipts for pushes that were new are gathered, at
 	// most a quarter of AckTimeout.
 	ReceiptDelay time.Duration
-	// Heartbeat is the pause between two renewals of this node's presence. 0 =
+	// Heartbeat is the pause between two renewals of this node's presence, while
+	// there are few members: with n of them it is n/10 seconds if that is more. 0 =
 	// never: then the presence lives for Lifetime at a time.
 	Heartbeat time.Duration
 	// AntiEntropy is the pause between two comparisons of stores with a random

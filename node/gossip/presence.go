@@ -14,6 +14,8 @@ const (
 	// A presence is valid for this many heartbeats, so that two lost ones in a
 	// row do not make a node vanish.
 	heartbeatsAlive = 3
+	// All members together renew at most so many presences a second.
+	renewalRate = 10
 	// A leave is remembered at least this long.
 	tombstone = 10 * time.Minute
 )
@@ -37,14 +39,45 @@ type ownPresence struct {
 	sealing bool      // one is being sealed
 	changed bool      // what is being sealed is out of date already
 	last    time.Time // when the last one was begun
+
+	wanted    bool          // the next one is for a change, not a renewal
+	pause     time.Duration // from the last one to the next renewal,
+	heartbeat time.Duration // planned with this heartbeat
 }
 
 // presenceLife is how long one presence of this node is valid.
 func (s *State) presenceLife() time.Duration {
 	if s.cfg.Heartbeat == 0 {
-		return s.cfg.Lifetime
+		return min(max(s.cfg.Lifetime, 2*s.heartbeat()), MaxLifetime)
 	}
-	return min(heartbeatsAlive*s.cfg.Heartbeat+MaxSkew/2, MaxLifetime)
+	return min(heartbeatsAlive*s.heartbeat()+MaxSkew/2, MaxLifetime)
+}
+
+// heartbeat is the pause between two renewals. It grows with the number of
+// members, so that all of them together renew no more than renewalRate presences
+// a second, as senders of RTCP reports do (RFC 3550, section 6.2).
+func (s *State) heartbeat() time.Duration {
+	pause := s.cfg.Heartbeat
+	if pause == 0 {
+		pause = s.cfg.Lifetime / 2
+	}
+	return max(pause, time.Duration(len(s.members))*time.Second/renewalRate)
+}
+
+// reconsiderRenewal moves the next renewal when the number of members calls for
+// another pause than when it was planned (RFC 3550, section 6.3.3 and 6.3.4), but
+// not into the last third of the present presence's life.
+func (s *State) reconsiderRenewal() time.Time {
+	o := &s.own
+	pause := s.heartbeat()
+	o.pause = time.Duration(float64(o.pause) * float64(pause) / float64(o.heartbeat))
+	o.heartbeat = pause
+	at := o.last.Add(o.pause)
+	if m := s.members[s.cfg.Self]; m != nil {
+		life := time.Duration(m.r.Expires-m.r.Created) * time.Millisecond
+		at = earlier(at, o.last.Add(life-life/3))
+	}
+	return at
 }
 
 func (s *State) onSelfRecord(ev SelfRecord) {
@@ -66,13 +99,20 @@ func (s *State) announcePresence() {
 		at = s.now
 	}
 	// An earlier renewal than the heartbeat's replaces it.
+	s.own.wanted = true
 	s.due[taskPresence] = at
 }
 
 func (s *State) renewPresence() time.Time {
-	if !s.leaving {
-		s.sealPresence(false)
+	if s.leaving {
+		return time.Time{}
 	}
+	if !s.own.wanted && s.heartbeat() > s.own.heartbeat {
+		if at := s.reconsiderRenewal(); at.After(s.now) {
+			return at
+		}
+	}
+	s.sealPresence(false)
 	return time.Time{}
 }
 
@@ -121,22 +161,25 @@ func (s *State) presenceSealed(r *Rumor, outdated bool) {
 	case s.own.changed:
 		s.announcePresence()
 	default:
-		s.after(taskPresence, s.renewalPause())
+		s.planRenewal()
 	}
 }
 
-// renewalPause is when the presence is renewed: with the heartbeat, or halfway
-// through its life if there is none.
-func (s *State) renewalPause() time.Duration {
-	if s.cfg.Heartbeat == 0 {
-		return s.cfg.Lifetime / 2
+// planRenewal sees to the next renewal: with the heartbeat, or halfway through
+// the presence's life if there is none.
+func (s *State) planRenewal() {
+	o := &s.own
+	o.wanted, o.heartbeat = false, s.heartbeat()
+	if o.pause = o.heartbeat; s.cfg.Heartbeat != 0 {
+		o.pause = max(s.jitter(o.heartbeat), presenceMinimum)
 	}
-	return max(s.jitter(s.cfg.Heartbeat), presenceMinimum)
+	s.schedule(taskPresence, o.last.Add(o.pause))
 }
 
 func (s *State) presenceFailed(r *Rumor) {
 	s.own.sealing = false
 	if !s.leaving {
+		s.own.wanted = true
 		s.after(taskPresence, presenceMinimum)
 	} else if p, err := ParsePresence(r.Payload); err == nil && p.Left {
 		s.sayGoodbye()
@@ -312,6 +355,9 @@ func (s *State) expireMembers() time.Time {
 	}
 	for _, m := range gone {
 		s.provedDead(m.r.Origin)
+	}
+	if o := &s.own; !o.wanted && !s.due[taskPresence].IsZero() && s.heartbeat() < o.heartbeat/2 {
+		s.schedule(taskPresence, later(s.reconsiderRenewal(), s.now))
 	}
 	if next == 0 {
 		return time.Time{}
