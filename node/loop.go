@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -131,8 +132,16 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		n.farewell = true
 	case gossip.PeerEvent:
 		n.peerEvent(a)
+	case gossip.KeyCopied:
+		log.Warn(copiedKey(a.Via))
 	}
 	return nil
+}
+
+// copiedKey says what is wrong when two nodes have one hostkey, and what to do.
+func copiedKey(via gossip.PeerID) string {
+	return fmt.Sprintf("another node uses this node's hostkey, so each keeps the other from being heard; "+
+		"its news came by %s. Give one of them a key of its own: hearsay key new", peer.ID(via))
 }
 
 func (n *Node) answer(ticket uint64, p published) {

@@ -46,6 +46,9 @@ func (n *Node) Status() Status {
 	n.mu.Lock()
 	st.Warnings = slices.Sorted(maps.Values(n.warnings))
 	n.mu.Unlock()
+	if !core.Copied.IsZero() {
+		st.Warnings = append(st.Warnings, copiedKey(core.CopiedBy))
+	}
 	countCore(st.Counters, core.Counters)
 	countLinks(st.Counters, n.links.Stats())
 	return st

@@ -42,6 +42,7 @@ type Counters struct {
 	MembersRefused   uint64 // presences beyond the cap
 	EpochsRaised     uint64 // times that a neighbour knew a later epoch of ours
 	CandidatesPruned uint64 // peers forgotten for want of room
+	CopyProofs       uint64 // new rumors of this node's key that another node made
 	Accused          uint64 // neighbours that this node named as lost
 	Suspected        uint64 // members that became suspects here
 	Lost             uint64 // of them, those taken for lost

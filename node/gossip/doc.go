@@ -259,6 +259,6 @@
 //   - With a Degree of 2 or less the takers of a rare type can end up as two
 //     groups, each of which has neighbours enough and room for no more.
 //   - Two nodes with one hostkey take turns in raising their epoch, once a minute
-//     at most (Counters.EpochsRaised); which of them is right is for people to
-//     say.
+//     at most. Both notice it within seconds and say so (KeyCopied, Status.Copied);
+//     which of them is right is for people to say. See copied.go.
 package gossip

@@ -241,12 +241,13 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	}
 	p := r.presence
 	if r.Origin == s.cfg.Self {
-		s.foreignEpoch(r)
+		s.foreignEpoch(r, l.peer)
 		return VerdictStale
 	}
 	if l.peer == r.Origin && (m == nil || m.r.Epoch != r.Epoch) {
 		s.remind(l, r)
 	}
+	s.tellTwin(l, m, r, hops)
 	m = s.setMember(r, p, max(hops, 1))
 	m.holders.set(l.slot)
 	s.learnRoute(r, l.peer)

@@ -22,10 +22,6 @@ var (
 	ErrSeal = errors.New("the announcement could not be sealed")
 )
 
-// raisePause keeps two nodes with one hostkey from raising each other's epoch at
-// full speed.
-const raisePause = time.Minute
-
 // pendingRumor is an own rumor that is being sealed.
 type pendingRumor struct {
 	r      *Rumor
@@ -145,25 +141,6 @@ func (s *State) refusePending(p *pendingRumor, err error) {
 	s.do(Refused{p.ticket, err})
 }
 
-// foreignEpoch is called with a verified rumor of this node's own key that this
-// run did not make. If its epoch is later than ours, ours was lost with the
-// state folder or the clock went back: others would take what we publish for
-// old, so a later epoch is fetched first.
-func (s *State) foreignEpoch(r *Rumor) {
-	if r.Epoch < s.epoch || s.raising {
-		return
-	}
-	if r.Epoch == s.epoch && r.Seq <= s.seq {
-		return // our own, come back
-	}
-	s.count.EpochsRaised++
-	if !s.raisedAt.IsZero() && s.now.Sub(s.raisedAt) < raisePause {
-		return // another node has this key; racing it would help neither
-	}
-	s.raising, s.raisedAt = true, s.now
-	s.do(RaiseEpoch{r.Epoch})
-}
-
 // remind gives a neighbour that begins a run one of its own rumors of a later
 // epoch, if there is one here: comparisons bring it none of a type that it does
 // not take, and no presence that did not get this far.
@@ -185,6 +162,7 @@ func (s *State) onEpochRaised(ev EpochRaised) {
 	}
 	s.raising = false
 	s.epoch, s.seq = ev.Epoch, 0
+	s.raiseEpoch() // if a still later one was heard of meanwhile
 	waiting := s.waiting
 	s.waiting = nil
 	s.announcePresence()

@@ -111,7 +111,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 			if v, ok := s.verify(l, r, now); !ok {
 				return v
 			}
-			s.foreignEpoch(r)
+			s.foreignEpoch(r, l.peer)
 		}
 		s.count.Unwanted++
 		return VerdictUnwanted
@@ -128,7 +128,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 	}
 	s.notMissing(r.ID)
 	if r.Origin == s.cfg.Self {
-		s.foreignEpoch(r)
+		s.foreignEpoch(r, l.peer)
 	}
 	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer}
 	e.holders.set(l.slot)

@@ -17,6 +17,9 @@ type State struct {
 	epoch, seq uint64
 	raising    bool // an epoch is on its way to the disk
 	raisedAt   time.Time
+	raiseWait  time.Duration // after it, before the next time
+	laterEpoch uint64        // the latest that was heard of
+	copied     copied        // what speaks for another node with this key (copied.go)
 	pending    map[RumorID]*pendingRumor
 	waiting    []Publish // for a new epoch
 
@@ -92,6 +95,7 @@ const (
 	taskPresence             // own presence is renewed or changed
 	taskMembers              // others' presences expire
 	taskSuspect              // lost neighbours are dialled, suspicions run out
+	taskEpoch                // a later epoch is needed
 	taskReceipts             // batched receipts leave
 	taskHaves                // batched IDs leave
 	taskGraft                // rumors heard of did not come
@@ -218,6 +222,8 @@ func (s *State) runDue() {
 			next = s.expireMembers()
 		case taskSuspect:
 			next = s.runSuspects()
+		case taskEpoch:
+			next = s.raiseEpoch()
 		case taskReceipts:
 			next = s.sendReceipts()
 		case taskHaves:

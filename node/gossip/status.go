@@ -17,6 +17,10 @@ type Status struct {
 	Kept, Held int // rumors
 	Epoch, Seq uint64
 	Counters   Counters
+	// Copied is since when another node is known to use this node's hostkey, zero
+	// = none does; CopiedBy is the neighbour that brought its last rumor.
+	Copied   time.Time
+	CopiedBy PeerID
 }
 
 // NeighbourStatus describes a link.
@@ -70,6 +74,9 @@ func (s *State) Status() Status {
 		Epoch:     s.epoch,
 		Seq:       s.seq,
 		Counters:  s.count,
+	}
+	if s.isCopied() {
+		st.Copied, st.CopiedBy = s.copied.since, s.copied.via
 	}
 	for _, l := range s.links {
 		st.Neighbours = append(st.Neighbours, NeighbourStatus{

@@ -1,0 +1,39 @@
+package node
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Two nodes run with one hostkey, each with a neighbour of its own: both say so,
+// in words that name the cure.
+func TestCopiedKeyIsSaid(t *testing.T) {
+	a, _ := startNode(t, nil)
+	b, _ := startNode(t, nil)
+	c, _ := startNode(t, nil)
+	twin, _ := startNode(t, func(cfg *Config) { cfg.Identity = a.cfg.Identity })
+	introduce(a, b)
+	meet(t, a, b)
+	introduce(b, c)
+	meet(t, b, c)
+	introduce(c, twin)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, n := range []*Node{a, twin} {
+		for {
+			if w := strings.Join(n.Status().Warnings, "\n"); strings.Contains(w, "another node uses this node's hostkey") && strings.Contains(w, "hearsay key new") {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				t.Fatalf("warnings %q, %d proofs", n.Status().Warnings, n.Status().Counters["copy_proofs"])
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+	if w := b.Status().Warnings; len(w) != 0 {
+		t.Errorf("a third party warns of %q", w)
+	}
+}
