@@ -175,7 +175,7 @@ func TestConformance_2_SeveralSubscribers(t *testing.T) {
 // briefVote is how long modules may take to vote where a test lets them fail to.
 // It is also how long the test may be held up in between.
 func briefVote() integration.Option {
-	return settings(func(cfg *node.Config) { cfg.ValidationTimeout = 1500 * time.Millisecond })
+	return settings(func(cfg *node.Config) { cfg.ValidationTimeout = 4 * time.Second })
 }
 
 // Without a VALIDATION data are given up after a while: not forwarded, nothing

@@ -94,7 +94,7 @@ func TestPredecessor_CompetingConsumers(t *testing.T) {
 // between nodes.
 func TestPredecessor_SubscriberGoneBlocksTheNode(t *testing.T) {
 	t.Parallel()
-	c, a, voter, end := relayed(t, briefVote())
+	c, a, voter, end := relayed(t)
 	for i := range 5 {
 		gone := subscriber(t, c, 1, dataType+1)
 		gone.Close()
