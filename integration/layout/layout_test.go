@@ -89,6 +89,8 @@ var rules = []rule{
 		reason: "the bridge serves anything with its small interfaces, and modules' authors read it without knowing libp2p"},
 	{under: "node/config", never: within("node", "apibridge", "discovery", "cmd"), reason: "a configuration is text and values"},
 	{under: "node/identity", never: within("node/gossip", "apibridge", "discovery", "cmd"), reason: "a key does not know what it signs"},
+	{under: "node/envelope", never: both(ours, not(exactly(module+"node/identity"))),
+		reason: "sealing is cryptography over bytes, whoever carries them"},
 	{under: "node/journal", never: within("node/gossip", "apibridge", "discovery", "cmd"), reason: "the journal keeps values, it does not interpret them"},
 	{under: "node", never: within("apibridge", "node/config", "node/control", "node/dashboard", "cmd"),
 		reason: "a node can be embedded without its bridge, its files and its commands"},
