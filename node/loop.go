@@ -64,10 +64,29 @@ func (n *Node) loop(ctx context.Context) error {
 			timer.Reset(time.Until(d))
 		}
 	}
+	stop := n.discardEvents()
+	defer stop()
 	if err := n.links.Farewell(context.Background()); err != nil {
 		log.Infof("leaving: %v", err)
 	}
 	return nil
+}
+
+// discardEvents takes events that nobody needs any more, so that the readers of
+// links do not wait in emit when the goodbyes' answers come, until stop.
+func (n *Node) discardEvents() (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-n.events:
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
 }
 
 // endLoop lets nobody wait for a loop that is no more.
@@ -113,6 +132,9 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		n.answer(a.Ticket, published{id: a.ID, neighbours: a.Neighbours})
 	case gossip.Refused:
 		n.answer(a.Ticket, published{err: a.Err})
+	case gossip.NotSubscribed:
+		n.refused = a.Err
+		log.Warnf("a module cannot take type %d: %v", a.DataType, a.Err)
 	case gossip.RaiseEpoch:
 		go n.raiseEpoch(a.Above)
 	case gossip.Dial:

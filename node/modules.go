@@ -48,21 +48,25 @@ func (n *Node) closeModule(session uint64) {
 }
 
 // Subscribe has a module told the rumors of a data type, and expects a Vote on
-// each. Repeating it changes nothing.
+// each. Repeating it changes nothing. It fails with gossip.ErrModules or
+// gossip.ErrTypes if there is no room for it.
 func (m Modules) Subscribe(session uint64, dataType uint16) error {
 	return m.n.subscribe(session, dataType, true)
 }
 
 func (n *Node) subscribe(session uint64, dataType uint16, votes bool) error {
+	var refused error
 	ok := n.call(func(time.Time) {
 		if n.modules[gossip.ModuleID(session)] != nil {
+			n.refused = nil
 			n.handle(gossip.Subscribe{Module: gossip.ModuleID(session), DataType: dataType, Votes: votes})
+			refused = n.refused
 		}
 	})
 	if !ok {
 		return ErrStopped
 	}
-	return nil
+	return refused
 }
 
 // Vote tells what a module thinks of a rumor that it was told. An unknown ID is
@@ -151,7 +155,8 @@ func (n *Node) Listen(types []uint16) (*Listener, error) {
 	l.session = session
 	for _, t := range types {
 		if err := n.subscribe(session, t, false); err != nil {
-			return nil, err // the loop has ended, and with it the listener
+			l.Close()
+			return nil, fmt.Errorf("listening to type %d: %w", t, err)
 		}
 	}
 	return l, nil

@@ -58,6 +58,7 @@ type Node struct {
 	modules  map[gossip.ModuleID]func(*gossip.Rumor)
 	tickets  map[uint64]chan<- published
 	ticket   uint64 // the last one given
+	refused  error  // what became of the Subscribe being handled, nil = it was taken
 
 	mu       sync.Mutex
 	module   uint64 // the last module ID given

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +21,7 @@ const leaveWork = 600 * time.Millisecond
 
 // sealer gives own rumors their proof of work and signature, one after the
 // other on all cores, so that they leave in the order in which they were
-// numbered.
+// numbered, but for presences, which go ahead.
 type sealer struct {
 	id     *identity.Identity
 	bits   int
@@ -33,7 +34,8 @@ type sealer struct {
 	cancel  context.CancelFunc // of the one being worked on
 }
 
-// add queues a seal; an urgent one makes all others fail.
+// add queues a seal; an urgent one makes all others fail, and one that goes ahead
+// waits only for the one that is being worked on and for others like it.
 func (s *sealer) add(a gossip.Seal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,7 +48,14 @@ func (s *sealer) add(a gossip.Seal) {
 		}
 		s.queue = nil
 	}
-	s.queue = append(s.queue, a)
+	at := len(s.queue)
+	if a.Ahead {
+		at = 0
+		for at < len(s.queue) && (s.queue[at].Ahead || s.queue[at].Urgent) {
+			at++
+		}
+	}
+	s.queue = slices.Insert(s.queue, at, a)
 	if !s.running {
 		s.running = true
 		go s.work()
@@ -64,9 +73,12 @@ func (s *sealer) work() {
 		}
 		a := s.queue[0]
 		s.queue = s.queue[1:]
-		ctx, cancel := context.WithCancel(s.parent)
+		var ctx context.Context
+		var cancel context.CancelFunc
 		if a.Urgent {
 			ctx, cancel = context.WithTimeout(s.parent, leaveWork)
+		} else {
+			ctx, cancel = context.WithCancel(s.parent)
 		}
 		s.cancel = cancel
 		s.mu.Unlock()

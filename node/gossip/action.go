@@ -24,11 +24,15 @@ type Deliver struct {
 }
 
 // Seal asks for proof of work and signature on a rumor of this node's own.
-// Seals are worked off one after the other, in order; answer: Sealed or SealFailed.
+// Seals are worked off one after the other, in order but for Urgent and Ahead;
+// answer: Sealed or SealFailed.
 type Seal struct {
 	Rumor *Rumor
 	// Urgent goes before all others, which may fail for it: the node leaves.
 	Urgent bool
+	// Ahead goes before those that are not begun: this node's presence must not
+	// expire behind a long queue of announcements.
+	Ahead bool
 }
 
 // Published tells that the rumor asked for by Publish is on its way to Neighbours.
@@ -42,6 +46,13 @@ type Published struct {
 type Refused struct {
 	Ticket uint64
 	Err    error
+}
+
+// NotSubscribed answers a Subscribe that there was no room for.
+type NotSubscribed struct {
+	Module   ModuleID
+	DataType uint16
+	Err      error // ErrModules or ErrTypes
 }
 
 // RaiseEpoch asks for an epoch above the given one, persisted before it is
@@ -122,13 +133,14 @@ func (c PeerChange) String() string {
 	return "unknown"
 }
 
-func (Send) action()       {}
-func (Deliver) action()    {}
-func (Seal) action()       {}
-func (Published) action()  {}
-func (Refused) action()    {}
-func (RaiseEpoch) action() {}
-func (Dial) action()       {}
-func (Hangup) action()     {}
-func (Farewell) action()   {}
-func (PeerEvent) action()  {}
+func (Send) action()          {}
+func (Deliver) action()       {}
+func (Seal) action()          {}
+func (Published) action()     {}
+func (Refused) action()       {}
+func (NotSubscribed) action() {}
+func (RaiseEpoch) action()    {}
+func (Dial) action()          {}
+func (Hangup) action()        {}
+func (Farewell) action()      {}
+func (PeerEvent) action()     {}

@@ -25,7 +25,8 @@ type Counters struct {
 	VotedDown        uint64 // rumors that a module refused
 	VotesTimedOut    uint64 // rumors that modules did not vote on in time
 	VotesIgnored     uint64 // votes on nothing that was open
-	ModulesRefused   uint64 // modules beyond the cap
+	ModulesRefused   uint64 // subscriptions of modules beyond the cap
+	TypesRefused     uint64 // subscriptions to data types beyond the cap
 	SendsDropped     uint64 // messages that a full queue did not take
 	LateReceipts     uint64 // pushes not answered within the time-out
 	Misbehaviour     uint64 // neighbours cut off for breaking the protocol

@@ -180,7 +180,8 @@
 //     other side's dial is an answer too; a DialFailed after it is ignored.
 //  9. works off Seals one after the other in their order and answers each with
 //     Sealed (the same rumor, or a copy of it, with nonce, signature and if need
-//     be public key) or SealFailed. An urgent one may make those before it fail.
+//     be public key) or SealFailed. An urgent one may make those before it fail,
+//     and one that goes ahead is next.
 //  10. starts a State with an epoch that is larger than any before and that is on
 //     disk (synced, not just written), and answers RaiseEpoch with EpochRaised
 //     once a larger epoch than the one named is on disk: not before, and not at

@@ -21,10 +21,12 @@ type Publish struct {
 	Payload  []byte
 
 	urgent bool // the leave
+	ahead  bool // a presence
 }
 
 // Sealed returns a rumor from a Seal action with proof of work and signature.
-// The driver returns rumors in the order in which the core asked for them.
+// The driver returns rumors in the order in which the core asked for them, but
+// for those that go ahead. Numbers need not come back in order.
 type Sealed struct{ Rumor *Rumor }
 
 // SealFailed tells that a rumor of a Seal action will never be sealed.

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -15,6 +16,14 @@ import (
 // Config.ValidationTimeout, for a module that comes back may still be told it
 // and vote, and is then given up. A data type that has listeners but no voters
 // is taken as valid.
+
+// Errors that a Subscribe can be refused with.
+var (
+	// ErrModules: there are maxModules local modules already.
+	ErrModules = fmt.Errorf("too many local modules, at most %d", maxModules)
+	// ErrTypes: local modules take MaxInterests data types already.
+	ErrTypes = fmt.Errorf("too many data types are taken, at most %d", MaxInterests)
+)
 
 // module is one local taker of data types.
 type module struct {
@@ -40,6 +49,10 @@ func (s *State) onSubscribe(ev Subscribe) {
 	if m == nil {
 		if len(s.modules) >= maxModules {
 			s.count.ModulesRefused++
+			s.do(NotSubscribed{ev.Module, ev.DataType, ErrModules})
+			return
+		}
+		if s.tooManyTypes(ev) {
 			return
 		}
 		m = &module{id: ev.Module, types: make(map[uint16]bool)}
@@ -50,6 +63,9 @@ func (s *State) onSubscribe(ev Subscribe) {
 		m.types[ev.DataType] = votes || ev.Votes
 		return
 	}
+	if s.tooManyTypes(ev) {
+		return
+	}
 	m.types[ev.DataType] = ev.Votes
 	s.takers[ev.DataType]++
 	if s.takers[ev.DataType] == 1 {
@@ -57,6 +73,17 @@ func (s *State) onSubscribe(ev Subscribe) {
 		s.syncType(ev.DataType)
 	}
 	s.replay(m, ev.DataType)
+}
+
+// tooManyTypes refuses a data type that neighbours could not be told of: Interests
+// lists MaxInterests of them.
+func (s *State) tooManyTypes(ev Subscribe) bool {
+	if s.takers[ev.DataType] > 0 || len(s.takers) < MaxInterests {
+		return false
+	}
+	s.count.TypesRefused++
+	s.do(NotSubscribed{ev.Module, ev.DataType, ErrTypes})
+	return true
 }
 
 // replay tells a new subscriber what the node learnt in the last moments, so

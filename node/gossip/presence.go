@@ -132,7 +132,7 @@ func (s *State) sealPresence(left bool) {
 		p.Record = s.own.record.Bytes
 	}
 	s.own.sealing, s.own.changed, s.own.last = true, false, s.now
-	if err := s.seal(Publish{Kind: KindPresence, Lifetime: min(life, MaxLifetime), Payload: p.Append(nil), urgent: left}); err != nil {
+	if err := s.seal(Publish{Kind: KindPresence, Lifetime: min(life, MaxLifetime), Payload: p.Append(nil), urgent: left, ahead: !left}); err != nil {
 		s.own.sealing = false // cannot be: every field is within its limit
 	}
 }

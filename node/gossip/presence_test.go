@@ -241,8 +241,8 @@ func TestPresenceIsPaced(t *testing.T) {
 	n := alone(t)
 	n.manual = true
 	n.record()
-	if len(n.seals) != 1 {
-		t.Fatalf("%d seals", len(n.seals))
+	if len(n.seals) != 1 || !n.seals[0].Ahead {
+		t.Fatalf("%d seals, or it waits behind announcements", len(n.seals))
 	}
 	for i := range uint16(10) {
 		n.subscribe(1, false, i)

@@ -74,7 +74,7 @@ func (s *State) seal(ev Publish) error {
 	}
 	s.seq++
 	s.pending[r.ID] = &pendingRumor{r, ev.Ticket, ev.From}
-	s.do(Seal{r, ev.urgent})
+	s.do(Seal{r, ev.urgent, ev.ahead})
 	return nil
 }
 

@@ -267,6 +267,9 @@ func TestModulesCap(t *testing.T) {
 	if st := n.s.Status(); st.Modules != maxModules || st.Counters.ModulesRefused != 3 {
 		t.Errorf("%d modules, %d refused", st.Modules, st.Counters.ModulesRefused)
 	}
+	if got := actions[NotSubscribed](n); len(got) != 3 || got[0] != (NotSubscribed{maxModules + 1, 7, ErrModules}) {
+		t.Errorf("refused: %v", got)
+	}
 	n.do(ModuleGone{1})
 	n.do(Subscribe{maxModules + 3, 8, false})
 	if st := n.s.Status(); st.Modules != maxModules {
@@ -431,4 +434,29 @@ func TestVotesMachine(t *testing.T) {
 			t.Errorf("%d rumors still wait, %d ballots", st.Held, len(n.s.ballots))
 		}
 	})
+}
+
+// A data type that neighbours could not be told of is refused in words, a type
+// that somebody takes already is not, and there is room again later.
+func TestTypesCap(t *testing.T) {
+	n := alone(t)
+	for i := range uint16(MaxInterests) {
+		n.subscribe(1, false, i)
+	}
+	n.subscribe(1, false, MaxInterests)
+	n.subscribe(2, false, MaxInterests)
+	n.subscribe(2, false, 5)
+	n.subscribe(1, false, 6) // again
+	got := actions[NotSubscribed](n)
+	if len(got) != 2 || got[0] != (NotSubscribed{1, MaxInterests, ErrTypes}) || got[1].Module != 2 {
+		t.Errorf("refused: %v", got)
+	}
+	if st := n.s.Status(); len(st.Interests) != MaxInterests || st.Counters.TypesRefused != 2 || st.Modules != 2 {
+		t.Errorf("%d types, %d refused, %d modules", len(st.Interests), st.Counters.TypesRefused, st.Modules)
+	}
+	n.do(ModuleGone{1})
+	n.subscribe(2, false, MaxInterests)
+	if len(actions[NotSubscribed](n)) != 2 {
+		t.Error("no room when another module is gone")
+	}
 }
