@@ -275,6 +275,11 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 		if l.compared[g] && !e.filled && s.now.Sub(e.learnt) < young {
 			return
 		}
+		// It gave it to this node after it made its list, and the lists' lane was
+		// slower.
+		if e.from == l.peer && !e.learnt.Before(l.since) {
+			return
+		}
 		r, hops = e.r, e.hops
 	}
 	elapsed := s.now.Sub(l.fillSince)
@@ -301,6 +306,7 @@ func (s *State) rememberSeen(l *link, r *Rumor) {
 		return
 	}
 	e := &entry{r: r, state: held, hops: 1, learnt: s.now}
+	s.notMissing(r.ID)
 	s.store.add(e)
 	s.store.refuse(e)
 	s.scheduleExpiry(r)

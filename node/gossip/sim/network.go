@@ -78,6 +78,7 @@ type Network struct {
 	rumors   map[gossip.RumorID]*published
 	ordered  []*published // as they were published
 	numbers  map[number]*published
+	states   map[stateKey]*published // the newest versions
 	violated []error
 }
 
@@ -125,6 +126,7 @@ func New(cfg Config) *Network {
 		isolated: make(map[int]bool),
 		rumors:   make(map[gossip.RumorID]*published),
 		numbers:  make(map[number]*published),
+		states:   make(map[stateKey]*published),
 	}
 	for i := range cfg.Nodes {
 		// IDs are scattered, as hashes of keys are, so that their order does

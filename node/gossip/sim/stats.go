@@ -225,6 +225,9 @@ func (n *Network) brought(nd *node, from gossip.PeerID, r *gossip.Rumor, hops ui
 		}
 		return
 	}
+	if r.Expires <= n.clock(nd).UnixMilli() {
+		return // it is not taken in
+	}
 	switch {
 	case !p.has.has(nd.index):
 		p.has.set(nd.index)

@@ -49,6 +49,13 @@ type number struct {
 	epoch, seq uint64
 }
 
+// stateKey is what the versions of a state rumor have in common.
+type stateKey struct {
+	origin   gossip.PeerID
+	dataType uint16
+	key      string
+}
+
 // nodeset is a set of nodes.
 type nodeset []uint64
 
@@ -84,6 +91,12 @@ func (n *Network) seal(nd *node, r *gossip.Rumor) {
 func (n *Network) acknowledged(a gossip.Published) {
 	p := n.rumors[a.ID]
 	p.acked, p.sent = true, n.now
+	if r := p.r; r.Kind == gossip.KindState {
+		k := stateKey{r.Origin, r.DataType, r.Key}
+		if old := n.states[k]; old == nil || r.Epoch > old.r.Epoch || r.Epoch == old.r.Epoch && r.Seq > old.r.Seq {
+			n.states[k] = p
+		}
+	}
 	n.stats.Published++
 	if n.cfg.Paths {
 		p.paths = n.shortest(p.from, p.r.DataType)
@@ -148,7 +161,7 @@ func (n *Network) carry(w *wire, msg gossip.Message) {
 	}
 	if source, carried := w.back.carried[p]; carried {
 		n.stats.Crossed++
-		if source && r.TTL == 0 && !w.from.hostile && !w.to.hostile {
+		if source && r.TTL == 0 && !w.from.hostile && !w.to.hostile && !n.outlived(w.to, p) {
 			n.violate("node %d sent rumor %v back to node %d, which it came from", w.from.index, r.ID, w.to.index)
 		}
 	}
@@ -156,6 +169,17 @@ func (n *Network) carry(w *wire, msg gossip.Message) {
 		w.carried = make(map[*published]bool)
 	}
 	w.carried[p] = false
+}
+
+// outlived reports whether a node may have forgotten a rumor that it had.
+func (n *Network) outlived(nd *node, p *published) bool {
+	return p.r.Expires <= n.clock(nd).UnixMilli() || n.superseded(p)
+}
+
+// superseded reports whether there is a newer version of a state rumor.
+func (n *Network) superseded(p *published) bool {
+	r := p.r
+	return r.Kind == gossip.KindState && n.states[stateKey{r.Origin, r.DataType, r.Key}] != p
 }
 
 func (n *Network) violate(format string, args ...any) {
@@ -209,8 +233,8 @@ func (n *Network) Status(i int) (gossip.Status, error) {
 // Missing lists the deliveries that are outstanding: what a node that is up has
 // been told, or published, in its present run, every module of every node that
 // is up must have been told, if it took the type when the rumor was published
-// or ever since its node started. Rumors that have expired, those with a TTL,
-// and hostile nodes are not counted.
+// or ever since its node started. Rumors that have expired or are superseded,
+// those with a TTL, and hostile nodes are not counted.
 func (n *Network) Missing() []string {
 	var missing []string
 	for _, p := range n.ordered {
@@ -231,7 +255,7 @@ func (n *Network) Missing() []string {
 
 // expected reports whether everybody must have a rumor.
 func (n *Network) expected(p *published) bool {
-	return p.acked && p.r.TTL == 0 && !p.from.hostile && p.twin == nil &&
+	return p.acked && p.r.TTL == 0 && !n.superseded(p) && !p.from.hostile && p.twin == nil &&
 		p.r.Expires > reading(n.now, 0).Add(maxSkew).UnixMilli() && n.known(p)
 }
 
