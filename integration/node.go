@@ -42,6 +42,9 @@ func (n *Node) API() string { return n.api }
 // ID is the node's peer ID.
 func (n *Node) ID() peer.ID { return n.id.ID() }
 
+// Identity is the node's hostkey.
+func (n *Node) Identity() *identity.Identity { return n.id }
+
 // StateDir is the node's state folder, "" without WithStateDir.
 func (n *Node) StateDir() string { return n.stateDir }
 

@@ -14,6 +14,7 @@ type Announcement struct {
 	DataType uint16 // any value is ordinary
 	TTL      uint8  // hops, 0 = unlimited
 	Data     []byte // up to 65,527 bytes (gossip.MaxPayload)
+	Private  bool   // Data is sealed to its recipients (package envelope): a rumor of gossip.KindPrivate
 }
 
 // Announced tells what became of an Announcement.
@@ -29,6 +30,7 @@ type Rumor struct {
 	Origin   peer.ID
 	DataType uint16
 	Data     []byte // shared, not to be modified
+	Private  bool   // Data is said to be sealed to recipients, who may be others
 	Created  time.Time
 	Expires  time.Time
 	Received time.Time

@@ -82,7 +82,7 @@ func (m Modules) Vote(session uint64, id [32]byte, valid bool) {
 // It returns when the announcement is queued for its proof of work, and waits
 // while too many are; what comes of it afterwards is counted in Status.
 func (m Modules) Announce(ctx context.Context, session uint64, ttl uint8, dataType uint16, data []byte) error {
-	_, err := m.n.publish(ctx, session, Announcement{dataType, ttl, data})
+	_, err := m.n.publish(ctx, session, Announcement{DataType: dataType, TTL: ttl, Data: data})
 	return err
 }
 
@@ -112,6 +112,10 @@ func (n *Node) publish(ctx context.Context, session uint64, a Announcement) (<-c
 	case <-n.done:
 		return nil, ErrStopped
 	}
+	kind := gossip.KindEvent
+	if a.Private {
+		kind = gossip.KindPrivate
+	}
 	outcome := make(chan published, 1)
 	ok := n.call(func(time.Time) {
 		n.ticket++
@@ -119,7 +123,7 @@ func (n *Node) publish(ctx context.Context, session uint64, a Announcement) (<-c
 		n.handle(gossip.Publish{
 			Ticket:   n.ticket,
 			From:     gossip.ModuleID(session),
-			Kind:     gossip.KindEvent,
+			Kind:     kind,
 			DataType: a.DataType,
 			TTL:      a.TTL,
 			Payload:  a.Data,
@@ -169,6 +173,7 @@ func (l *Listener) deliver(r *gossip.Rumor) {
 		Origin:   peer.ID(r.Origin),
 		DataType: r.DataType,
 		Data:     r.Payload,
+		Private:  r.Kind == gossip.KindPrivate,
 		Created:  time.UnixMilli(r.Created),
 		Expires:  time.UnixMilli(r.Expires),
 		Received: time.Now(),
