@@ -13,12 +13,15 @@
 // What a node would find by itself (mDNS, Kademlia, peer exchange) is off, so
 // that it knows those neighbours that the test gives it and no others.
 //
-// Time is real. Nothing here sleeps: whoever waits, waits for a condition, and
+// Time is real, unless the cluster is made [WithoutAPI] in a bubble of
+// testing/synctest. Nothing here sleeps: whoever waits, waits for a condition, and
 // if it does not come true in time the test fails with what was awaited, how
-// every node was then, and what had happened to the links before.
+// every node was then, and what had happened to the links before. [WithTrace] keeps
+// every message between nodes.
 //
 // The tests of this package use it to hold nodes to what modules rely on: one
 // test for each rule of the API and each habit of existing modules
-// (TestConformance_…), the guarantees on delivery and restart, and the mistakes
-// of an earlier implementation (TestPredecessor_…). README.md has their figures.
+// (TestConformance_…), the guarantees on delivery and restart, the mistakes
+// of an earlier implementation (TestPredecessor_…), and the tests of a course on
+// gossip, restated (TestPeerster_…). README.md has their figures.
 package integration

@@ -318,6 +318,25 @@ func TestSilentNeighbourIsPushedOnce(t *testing.T) {
 	}
 }
 
+// Nor is who is late with one rumor pushed it again because another one is, too.
+func TestTwoSilentNeighboursArePushedOnce(t *testing.T) {
+	n := alone(t, func(c *Config) { c.AckTimeout = 500 * time.Millisecond })
+	n.module(1, 7)
+	for _, p := range []PeerID{"B", "C"} {
+		n.up(p, 7)
+		n.mute[p] = true
+	}
+	n.publish(7, "a")
+	for range 20 {
+		n.wait(time.Second)
+		n.recv("B", &Ping{1})
+		n.recv("C", &Ping{1})
+	}
+	for _, p := range []PeerID{"B", "C"} {
+		mustEqual(t, "pushed", pushedTo(n, p), []string{"a"})
+	}
+}
+
 func TestUnansweredCap(t *testing.T) {
 	n := alone(t)
 	n.module(1, 7)
