@@ -52,8 +52,9 @@ func (s *State) checkStore(c *checks) {
 		_, found := st.group(GroupOf(e.r.DataType)).search(pointOf(e.r))
 		c.that(found, "rumor %v is in no group", id)
 		if e.r.Kind == KindState {
-			newest := st.newest[stateKey{e.r.Origin, e.r.DataType, e.r.Key}]
-			c.that(newest != nil && newest.ID == id, "state rumor %v is not the newest of its key", id)
+			newest, valid := st.newest[stateOf(e.r)], st.valid[stateOf(e.r)]
+			c.that(newest != nil && (newest.ID == id || valid != nil && valid.ID == id), "state rumor %v is not the newest of its key", id)
+			c.that((e.state == kept) == (valid != nil && valid.ID == id), "state rumor %v in state %d: is the valid one of its key: %v", id, e.state, e.state != kept)
 		}
 	}
 	c.that(n[held] == st.held && size[held] == st.heldBytes, "%d rumors of %d bytes held, counted as %d of %d", n[held], size[held], st.held, st.heldBytes)
@@ -73,6 +74,9 @@ func (s *State) checkStore(c *checks) {
 	c.that(grouped == len(st.entries), "%d rumors in groups, %d in the store", grouped, len(st.entries))
 	for k, r := range st.newest {
 		c.that(st.entries[r.ID] != nil, "the newest rumor of key %q of type %d is not in the store", k.key, k.dataType)
+	}
+	for k, r := range st.valid {
+		c.that(st.entries[r.ID] != nil, "the valid rumor of key %q of type %d is not in the store", k.key, k.dataType)
 	}
 	c.that(st.byExpiry.covers(st.entries, func(*entry) bool { return true }), "a rumor will not expire")
 	c.that(st.byCreation.covers(st.entries, func(e *entry) bool { return e.state == kept }), "a rumor cannot be evicted")

@@ -80,7 +80,8 @@
 // # Neighbours
 //
 // Every node announces its presence: a rumor signed by itself with its peer
-// record and interests, renewed by Config.Heartbeat, and taken back when it
+// record and interests, renewed by Config.Heartbeat or, so that all renewals
+// together are ten a second at most, every n/10 s among n, and taken back when it
 // leaves. Nobody can speak for another. Presences go to everybody, so every node
 // knows all others as long as there are at most maxMembers of them.
 //
@@ -238,6 +239,9 @@
 //   - A limited rumor that comes by a shorter way than before is pushed again to
 //     those who got it with more hops, so that it reaches exactly those who are
 //     near enough, whatever the latencies.
+//   - A version of a state that waits for votes replaces none that was found
+//     valid; if it is voted down the one before stays, and is offered once to each
+//     neighbour, for others may have replaced it.
 //   - Refutations are paced, so that accusers cannot make a node flood the
 //     network: one in 5 s, however many accuse. Who has just refuted is left alone
 //     by everybody for 10 s, so that it need not answer again before it may.

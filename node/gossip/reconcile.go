@@ -268,8 +268,9 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 	} else {
 		e := s.store.entries[id]
 		// A limited rumor is offered once to each neighbour: whether it kept it
-		// we cannot know, for it may have been its last hop.
-		if !e.spreadable() || GroupOf(e.r.DataType) != g || e.r.TTL != 0 && holders.has(l.slot) {
+		// we cannot know, for it may have been its last hop. So is a version that
+		// the neighbour may have replaced by one that is not valid here yet.
+		if !e.spreadable() || GroupOf(e.r.DataType) != g || (e.r.TTL != 0 || s.store.shadowed(e.r)) && holders.has(l.slot) {
 			return
 		}
 		if l.compared[g] && !e.filled && s.now.Sub(e.learnt) < young {

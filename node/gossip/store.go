@@ -59,6 +59,9 @@ type store struct {
 	groups  map[Group]*index    // every entry of the store
 	floors  map[Group]int64     // creation of the newest rumor evicted, Unix ms
 	newest  map[stateKey]*Rumor // state rumors alive
+	// valid are the versions of state rumors that modules found valid: the newest
+	// ones, or those before, while or because the newest is not.
+	valid map[stateKey]*Rumor
 
 	byCreation dueHeap // of kept ones: who is evicted next
 	byExpiry   dueHeap // of all
@@ -77,6 +80,7 @@ func newStore(limit, limitBytes int) *store {
 		groups:     make(map[Group]*index),
 		floors:     make(map[Group]int64),
 		newest:     make(map[stateKey]*Rumor),
+		valid:      make(map[stateKey]*Rumor),
 	}
 }
 
@@ -102,8 +106,8 @@ func (st *store) add(e *entry) {
 	st.byExpiry.push(due{e.r.Expires, e.r.ID})
 	st.byExpiry = st.compact(st.byExpiry)
 	if e.r.Kind == KindState {
-		k := stateKey{e.r.Origin, e.r.DataType, e.r.Key}
-		if old := st.newest[k]; old != nil {
+		k := stateOf(e.r)
+		if old := st.newest[k]; old != nil && st.entries[old.ID].state != kept {
 			st.remove(st.entries[old.ID])
 		}
 		st.newest[k] = e.r
@@ -124,7 +128,22 @@ func (st *store) accept(e *entry) {
 	st.keep(e)
 }
 
+func stateOf(r *Rumor) stateKey { return stateKey{r.Origin, r.DataType, r.Key} }
+
+// shadowed reports whether a rumor is a version of a state that a newer one will
+// replace if it is found valid.
+func (st *store) shadowed(r *Rumor) bool {
+	return r.Kind == KindState && st.newest[stateOf(r)].ID != r.ID
+}
+
 func (st *store) keep(e *entry) {
+	if e.r.Kind == KindState {
+		k := stateOf(e.r)
+		if old := st.valid[k]; old != nil {
+			st.remove(st.entries[old.ID])
+		}
+		st.valid[k], st.newest[k] = e.r, e.r
+	}
 	st.kept++
 	st.keptBytes += e.r.Size()
 	st.byCreation.push(due{e.age(), e.r.ID})
@@ -171,9 +190,15 @@ func (st *store) remove(e *entry) {
 		}
 	}
 	if e.r.Kind == KindState {
-		k := stateKey{e.r.Origin, e.r.DataType, e.r.Key}
+		k := stateOf(e.r)
+		if st.valid[k] != nil && st.valid[k].ID == e.r.ID {
+			delete(st.valid, k)
+		}
 		if st.newest[k] != nil && st.newest[k].ID == e.r.ID {
 			delete(st.newest, k)
+			if st.valid[k] != nil {
+				st.newest[k] = st.valid[k]
+			}
 		}
 	}
 	switch e.state {

@@ -34,8 +34,9 @@ func (st *store) sound() error {
 			}
 		}
 		if e.r.Kind == KindState {
-			if n := st.newest[stateKey{e.r.Origin, e.r.DataType, e.r.Key}]; n == nil || n.ID != id {
-				return fmt.Errorf("state %v is there, the newest is %v", id, n)
+			n, v := st.newest[stateOf(e.r)], st.valid[stateOf(e.r)]
+			if n == nil || n.ID != id && (v == nil || v.ID != id) || (e.state == kept) != (v != nil && v.ID == id) {
+				return fmt.Errorf("state %v in state %d is there, the newest is %v, the valid one %v", id, e.state, n, v)
 			}
 		}
 	}
@@ -74,6 +75,7 @@ func TestStoreModel(t *testing.T) {
 		model := make(map[RumorID]entryState)
 		rumors := make(map[RumorID]*Rumor)
 		latest := make(map[string]RumorID)
+		valid := make(map[string]RumorID)
 		now, seq := int64(1000), uint64(0)
 		pick := func(state entryState) *entry {
 			var ids []RumorID
@@ -126,8 +128,13 @@ func TestStoreModel(t *testing.T) {
 			st.add(&entry{r: r, state: state, ballot: &ballot{}, learnt: time.UnixMilli(r.Created)})
 			if h.Kind == KindState {
 				k := fmt.Sprint(h.DataType, h.Key)
-				delete(model, latest[k])
-				latest[k] = r.ID
+				if state == kept || model[latest[k]] != kept {
+					delete(model, latest[k])
+				}
+				if latest[k] = r.ID; state == kept {
+					delete(model, valid[k])
+					valid[k] = r.ID
+				}
 				h.Seq--
 				if older, _ := NewRumor(h, nil); older != nil && st.newest[stateKey{"o", h.DataType, h.Key}] != nil && !st.superseded(older) {
 					t.Fatal("an older version is not superseded")
@@ -141,6 +148,10 @@ func TestStoreModel(t *testing.T) {
 			"hold":    func(t *rapid.T) { add(t, held) },
 			"accept": func(t *rapid.T) {
 				if e := pick(held); e != nil {
+					if k := fmt.Sprint(e.r.DataType, e.r.Key); e.r.Kind == KindState {
+						delete(model, valid[k])
+						valid[k] = e.r.ID
+					}
 					model[e.r.ID] = kept
 					st.accept(e)
 					evict()
