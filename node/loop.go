@@ -140,7 +140,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Dial:
 		if a.Record != nil {
 			if _, info, err := transport.OpenRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
-				n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
+				n.host.Peerstore().AddAddrs(info.ID, dialable(info.Addrs, n.host.Addrs()), peerstore.TempAddrTTL)
 			}
 		}
 		if a.Probe {

@@ -83,23 +83,42 @@
 // record and interests, renewed by Config.Heartbeat or, so that all renewals
 // together are ten a second at most, every n/10 s among n, and taken back when it
 // leaves. Nobody can speak for another. Presences go to everybody, so every node
-// knows all others as long as there are at most maxMembers of them.
+// knows all others as long as there are at most maxMembers of them. A node that
+// is Quiet announces none.
 //
 // As in HyParView (Leitão, Pereira, Rodrigues, 2007) there is a small active
 // view of links that are watched and replaced at once, and a larger passive view
-// of candidates to replace them from. Unlike there the passive view is filled by
-// presences and peer lists on request instead of shuffles by random walk, and
-// links need not be symmetric in who asked for them: everybody dials until it has
-// Config.Degree neighbours, half of them of its own choice, and accepts three
-// times as many.
+// of candidates to replace them from. Links need not be symmetric in who asked
+// for them: everybody dials until it has Config.Degree neighbours, half of them
+// of its own choice, and accepts three times as many. The passive view is filled
+// by presences and by shuffles: a new neighbour, and later a random one every
+// Config.Shuffle, is offered a few peer records, the node's own first, and gives
+// others (shuffle.go). A newcomer shuffles more often. There is no random walk:
+// a newcomer asks its contact for many peers and dials some, and these name it
+// to others.
 //
-// Two kinds of peers are dialled even by a node that has neighbours enough.
-// Strangers, whose address is known but whose presence never came, and those
-// whose link broke without a goodbye, may belong to an island that lost touch.
-// And for every data type that a node takes or announces it wants three
-// neighbours that take it, whom it finds by their presences: only takers relay,
-// so the takers of a rare type have to find each other. For these, one Degree
-// more of links is accepted.
+// A sample of 64 peers, uniform over all that was ever heard of whoever talked
+// most, is kept beside that (sampler.go; Bortnikov et al., "Brahms", 2009). A
+// part of all dials and probes goes to it. Probes see, every fourth shuffle,
+// whether a remembered peer is still there.
+//
+// Three kinds of peers are dialled even by a node that has neighbours enough.
+// Those whose link broke without a goodbye may belong to an island that lost
+// touch: they are retried for a day. Strangers, who were found by a way that
+// does not lead over neighbours (first contacts, the LAN, the DHT, an earlier
+// run) and whose presence never came, may belong to one, too; if one has no
+// room, those whom it names instead take its place. And for every data type that
+// a node takes or announces it wants three neighbours that take it, whom it
+// finds by their presences: only takers relay, so the takers of a rare type have
+// to find each other. For these, one Degree more of links is accepted.
+//
+// Attackers are many and talk much, but seldom live everywhere. What one
+// informant may teach, how fast, and how much of the passive view one informant,
+// one network group (groups.go) or one open source may have is bounded. Own
+// choices are spread over groups, two of one at most while there are others, and
+// are refreshed one by one, so that having been first is worth little. Of
+// those who come, the group with the most makes room for one with fewer. The two
+// oldest neighbours of own choice are dialled first after a restart.
 //
 // # Who is alive
 //
@@ -145,6 +164,10 @@
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
 //	maxUnanswered                  pushes without a verdict on one link
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
+//	maxPauses                      forgotten peers that must not be dialled yet
+//	maxLost                        lost neighbours that are retried for a day
+//	maxInformants, informantBurst  peers whose talk of others is counted, and what each may say
+//	samplerSlots                   peers in the sample
 //	maxDials                       dials under way
 //	maxPending                     own rumors that are being sealed; more are refused (ErrBusy)
 //	maxModules                     local modules
@@ -176,9 +199,10 @@
 //     with the same peer.
 //  7. gives Received only what has passed the caps in message.go: rumors from
 //     ParseRumor, ranges whose last one reaches to the end, peer records in a
-//     PeerList whose signature is good.
+//     PeerList or PeersRequest whose signature is good.
 //  8. answers every Dial with LinkUp or DialFailed. A LinkUp that came of the
 //     other side's dial is an answer too; a DialFailed after it is ignored.
+//     To a Dial with Probe it answers Reached or DialFailed.
 //  9. works off Seals one after the other in their order and answers each with
 //     Sealed (the same rumor, or a copy of it, with nonce, signature and if need
 //     be public key) or SealFailed. An urgent one may make those before it fail,
@@ -261,6 +285,13 @@
 //   - A random round of anti-entropy may choose a neighbour that does not take a
 //     rare type. What neither push nor the comparison at link-up brought may
 //     therefore take some rounds.
+//   - What is heard of peers is not proven: who makes up as many identities as
+//     there are nodes, each with an answering address, has half of the sample.
+//     Where addresses have no network group, on a LAN or in a private network,
+//     nothing but numbers tells attackers from others, and who holds all places
+//     for those who come slows down how nodes hear of each other.
+//   - Neighbours for a rare type are found by presences. Quiet nodes tell none,
+//     so they are only for types that nearly everybody takes.
 //   - With a Degree of 2 or less the takers of a rare type can end up as two
 //     groups, each of which has neighbours enough and room for no more.
 //   - Two nodes with one hostkey take turns in raising their epoch, once a minute

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -239,5 +240,58 @@ func TestReplacement(t *testing.T) {
 	t.Logf("%d of %d replaced after one dial", replaced, tried)
 	if tried == 0 || replaced < tried*3/4 {
 		t.Errorf("%d of %d lost neighbours were replaced after one dial", replaced, tried)
+	}
+}
+
+// TestMassCrashCurve: of many nodes a part crashes at once, from a tenth to 95 %,
+// and what the survivors announce right after reaches the survivors within ten
+// rounds of anti-entropy. Nodes announce no presence, so they know no more than
+// the peers that they remember: up to 256 of 1,000.
+func TestMassCrashCurve(t *testing.T) {
+	nodes, parts := 200/scale, []int{80}
+	if os.Getenv("HEARSAY_LONG") != "" {
+		nodes, parts = 1000, []int{10, 20, 30, 40, 50, 60, 70, 80, 90, 95}
+	}
+	for _, percent := range parts {
+		n := quiet(uint64(percent), nodes, 8)
+		for i := range nodes {
+			n.Subscribe(i, 1, 7, true)
+		}
+		n.Run(3 * time.Minute)
+		rng := rand.New(rand.NewPCG(uint64(percent), 3))
+		for _, i := range rng.Perm(nodes)[:nodes*percent/100] {
+			n.Crash(i)
+		}
+		left := up(n)
+		for k, i := range left {
+			if k%(1+len(left)/10) == 0 {
+				n.Publish(i, 7, 0, fmt.Appendf(nil, "survivor %d", i))
+			}
+		}
+		coverage := func() float64 {
+			told, want := 0, 0
+			for _, p := range n.ordered {
+				for _, i := range left {
+					want++
+					if _, ok := p.told[module{uint32(i), n.nodes[i].run, 1}]; ok {
+						told++
+					}
+				}
+			}
+			return 100 * float64(told) / float64(want)
+		}
+		n.Run(20 * time.Second)
+		early := coverage()
+		n.Run(80 * time.Second)
+		got := coverage()
+		t.Logf("%d %% of %d crash: %.2f %% of the survivors covered after 2 rounds, %.2f %% after 10; %d of %d connected",
+			percent, nodes, early, got, component(n, left), len(left))
+		want := 99.9
+		if percent > 80 {
+			want = 95
+		}
+		if got < want {
+			t.Errorf("%d %% crash: %.2f %% of the survivors are covered after ten rounds, want %.1f %%", percent, got, want)
+		}
 	}
 }
