@@ -100,6 +100,14 @@ func (n *Node) endLoop() {
 }
 
 func (n *Node) handle(ev gossip.Event) {
+	switch ev := ev.(type) {
+	case gossip.LinkUp:
+		n.dead.ended(ev.Peer, true, time.Now())
+	case gossip.Reached:
+		n.dead.ended(ev.Peer, true, time.Now())
+	case gossip.DialFailed:
+		n.dead.ended(ev.Peer, false, time.Now())
+	}
 	n.actions = n.actions[:0]
 	n.core.Handle(time.Now(), ev, &n.actions)
 	// SendDropped is an event that carrying out an action can give; the core
@@ -140,7 +148,11 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Dial:
 		if a.Record != nil {
 			if _, info, err := transport.OpenRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
-				n.host.Peerstore().AddAddrs(info.ID, dialable(info.Addrs, n.host.Addrs()), peerstore.TempAddrTTL)
+				addrs := dialable(info.Addrs, n.host.Addrs())
+				if a.Named {
+					addrs = n.dead.alive(a.Peer, addrs, time.Now())
+				}
+				n.host.Peerstore().AddAddrs(info.ID, addrs, peerstore.TempAddrTTL)
 			}
 		}
 		if a.Probe {

@@ -54,6 +54,7 @@ type Node struct {
 
 	// Owned by the loop.
 	actions  gossip.Actions
+	dead     deadAddrs
 	farewell bool
 	modules  map[gossip.ModuleID]func(*gossip.Rumor)
 	tickets  map[uint64]chan<- published
@@ -96,6 +97,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		started:  time.Now(),
 		events:   make(chan gossip.Event, eventQueue),
 		calls:    make(chan func(time.Time)),
+		dead:     newDeadAddrs(),
 		ready:    make(chan struct{}),
 		done:     make(chan struct{}),
 		modules:  make(map[gossip.ModuleID]func(*gossip.Rumor)),

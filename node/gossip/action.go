@@ -64,6 +64,9 @@ type RaiseEpoch struct{ Above uint64 }
 type Dial struct {
 	Peer   PeerID
 	Record *PeerRecord
+	// Named says that there is no more to the peer than what others say: a
+	// driver does well not to let many of these lead to one address.
+	Named bool
 	// Probe asks only whether the peer can be reached and is who it should be;
 	// answer: Reached or DialFailed. A driver that cannot tell makes a link.
 	Probe bool

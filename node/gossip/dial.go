@@ -274,7 +274,7 @@ func (s *State) dial(c *candidate) {
 	c.dialled(s.now)
 	s.dials++
 	s.count.Dials++
-	s.do(Dial{c.peer, c.record, c.probing})
+	s.do(Dial{Peer: c.peer, Record: c.record, Named: s.merelyNamed(c), Probe: c.probing})
 }
 
 // inOrder says which of the candidates to dial first. Anchors come before all,
