@@ -19,8 +19,9 @@ func (a *app) compareCommand() *cobra.Command {
 		Use:   "compare --baseline FILE SCENARIO...",
 		Short: "Run scenarios and compare with what they came to before",
 		Long: `Compare runs scenarios and holds their figures against a baseline, a file that
-is kept beside them. Each figure may differ by as much as chance explains when the
-core's history is another one. It fails if a figure got worse, and tells which.
+is kept beside them: for each figure the least and the most that eight seeds gave,
+which is what chance does. A figure may lie a little beyond. It fails if one is worse
+than that, and tells which.
 
   gossipsim compare --baseline baseline.json *.scenario
   gossipsim compare --baseline baseline.json --rewrite *.scenario`,
@@ -31,6 +32,9 @@ core's history is another one. It fails if a figure got worse, and tells which.
 			}
 			if err := which.check(cmd); err != nil {
 				return err
+			}
+			if rewrite && !cmd.Flags().Changed("seeds") {
+				which.count = scenario.BaselineSeeds
 			}
 			was, err := scenario.LoadBaseline(path)
 			switch {
@@ -44,9 +48,7 @@ core's history is another one. It fails if a figure got worse, and tells which.
 				return err
 			}
 			if rewrite {
-				for _, r := range results {
-					was[r.Key()] = r.Figures
-				}
+				was.Replace(results)
 				if err := was.Save(path); err != nil {
 					return err
 				}
@@ -57,7 +59,7 @@ core's history is another one. It fails if a figure got worse, and tells which.
 	}
 	which.flags(cmd)
 	cmd.Flags().StringVar(&path, "baseline", "", "the baseline `FILE`")
-	cmd.Flags().BoolVar(&rewrite, "rewrite", false, "write what comes out into the baseline instead of comparing; what else is in it stays")
+	cmd.Flags().BoolVar(&rewrite, "rewrite", false, "write what comes out, of eight seeds unless --seeds says otherwise, into the baseline instead of comparing; what else is in it stays")
 	return cmd
 }
 

@@ -109,13 +109,10 @@ func (a *app) runAll(ctx context.Context, files []string, which seeds) ([]*scena
 	var results []*scenario.Result
 	for _, v := range all {
 		for seed := range uint64(which.count) {
-			if err := ctx.Err(); err != nil {
-				return nil, fail("", "interrupted after %s", count(len(results), "run"))
-			}
 			began := time.Now()
-			r, err := v.Run(which.first + seed)
+			r, err := v.Run(ctx, which.first+seed)
 			if err != nil {
-				return nil, err
+				return nil, fail("", "interrupted after %s", count(len(results), "run"))
 			}
 			results = append(results, r)
 			if a.watched() {

@@ -17,7 +17,7 @@ type directive struct {
 	name, usage, about string
 	setting            func(a *args, s *setup)
 	// step reads the arguments; what it returns is done when the time comes.
-	step func(a *args, s *setup) func(r *runner) error
+	step func(a *args, s *setup) func(r *runner)
 }
 
 // maxNodes bounds a scenario: beyond, a run would take all memory.
@@ -105,31 +105,30 @@ var settings = []directive{
 
 var steps = []directive{
 	{name: "subscribe", usage: "SET TYPE [listens]", about: "a module takes a data type, and votes unless it only listens",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set, listens := a.set(a.word("which nodes"), s.nodes), a.flag("listens")
 			dataType := a.dataType(a.word("a data type"))
-			return func(r *runner) error {
+			return func(r *runner) {
 				if !slices.Contains(r.types, dataType) {
 					r.types = append(r.types, dataType)
 				}
 				for _, i := range set.of(r) {
 					r.net.Subscribe(i, 1, dataType, !listens)
 				}
-				return nil
 			}
 		}},
 	{name: "start", usage: "SET [over=D]", about: "bring nodes up, all at once or one after the other",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set, over := a.set(a.word("which nodes"), s.nodes), a.duration(a.option("over", "0s"))
-			return func(r *runner) error {
-				return each(r, set, over, func(i int, after time.Duration) { r.net.Start(i, after) })
+			return func(r *runner) {
+				each(r, set, over, func(i int, after time.Duration) { r.net.Start(i, after) })
 			}
 		}},
 	{name: "restart", usage: "SET [over=D] [forgotten]", about: "bring nodes up again; forgotten: without their disks",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set, over, forgot := a.set(a.word("which nodes"), s.nodes), a.duration(a.option("over", "0s")), a.flag("forgotten")
-			return func(r *runner) error {
-				return each(r, set, over, func(i int, after time.Duration) {
+			return func(r *runner) {
+				each(r, set, over, func(i int, after time.Duration) {
 					if !r.net.Up(i) {
 						r.net.Restart(i, after, forgot)
 					}
@@ -140,127 +139,114 @@ var steps = []directive{
 	{name: "vanish", usage: "SET", about: "nodes stop, and nobody is told", step: toEach((*sim.Network).Vanish)},
 	{name: "leave", usage: "SET", about: "nodes say goodbye", step: toEach((*sim.Network).Leave)},
 	{name: "churn", usage: "SET up=D down=D for=D", about: "nodes go and come back, up and down for about so long",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set := a.set(a.word("which nodes"), s.nodes)
 			up, down, d := a.duration(a.option("up", "")), a.duration(a.option("down", "")), a.duration(a.option("for", ""))
-			return func(r *runner) error {
+			return func(r *runner) {
 				r.net.Churn(set.of(r), up, down, d)
-				return nil
 			}
 		}},
 	{name: "slow", usage: "SET D", about: "nodes take D for each event",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set, d := a.set(a.word("which nodes"), s.nodes), a.duration(a.word("how long"))
-			return func(r *runner) error {
+			return func(r *runner) {
 				for _, i := range set.of(r) {
 					r.net.Slow(i, d)
 				}
-				return nil
 			}
 		}},
 	{name: "skew", usage: "SET D", about: "nodes' clocks are off by up to D either way",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set, d := a.set(a.word("which nodes"), s.nodes), a.duration(a.word("how far"))
-			return func(r *runner) error {
+			return func(r *runner) {
 				for _, i := range set.of(r) {
 					r.net.Skew(i, time.Duration((2*r.rng.Float64()-1)*float64(d)))
 				}
-				return nil
 			}
 		}},
 	{name: "partition", usage: "halves | SET | ring REACH", about: "the network splits: even from odd nodes, a set from the rest, or all but near nodes on a ring",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			switch word := a.word("how"); word {
 			case "":
 				return nil
 			case "halves":
-				return func(r *runner) error {
+				return func(r *runner) {
 					r.net.Partition(func(a, b int) bool { return a%2 != b%2 })
-					return nil
 				}
 			case "ring":
 				reach := a.integer(a.word("how far nodes reach"), 1, maxNodes)
-				return func(r *runner) error {
+				return func(r *runner) {
 					r.net.Partition(sim.Ring(r.net.Nodes(), reach))
-					return nil
 				}
 			default:
 				set := a.set(word, s.nodes)
-				return func(r *runner) error {
+				return func(r *runner) {
 					apart := make([]bool, r.net.Nodes())
 					for _, i := range set.of(r) {
 						apart[i] = true
 					}
 					r.net.Partition(func(a, b int) bool { return apart[a] != apart[b] })
-					return nil
 				}
 			}
 		}},
 	{name: "heal", about: "the network is one again",
-		step: func(*args, *setup) func(*runner) error {
-			return func(r *runner) error {
+		step: func(*args, *setup) func(*runner) {
+			return func(r *runner) {
 				r.net.Partition(nil)
-				return nil
 			}
 		}},
 	{name: "swizzle", usage: "SET step=D", about: "isolate nodes one after the other, then heal them so",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			set, d := a.set(a.word("which nodes"), s.nodes), a.duration(a.option("step", ""))
-			return func(r *runner) error {
+			return func(r *runner) {
 				r.net.Swizzle(set.of(r), d)
-				return nil
 			}
 		}},
 	{name: "replay", about: "hostile nodes of that kind push all they ever heard again",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			if s.kind != hostileReplay {
 				a.fail("nobody does that")
 				a.hint = "write among the settings: hostile SHARE replay"
 			}
-			return func(r *runner) error {
+			return func(r *runner) {
 				for _, bad := range r.bad {
 					bad.replaying = true
 				}
-				return nil
 			}
 		}},
 	{name: "publish", usage: "N [type=7] [every=D] [bytes=100] [from=up] [ttl=0]", about: "N rumors, one every D, each by a node of a set that is up then; it goes on while time passes",
-		step: func(a *args, s *setup) func(*runner) error {
+		step: func(a *args, s *setup) func(*runner) {
 			count := a.integer(a.word("how many"), 1, 10_000_000)
 			every := a.duration(a.option("every", "0s"))
 			size := a.integer(a.option("bytes", "100"), 1, gossip.MaxPayload)
 			from := a.set(a.option("from", "up"), s.nodes)
 			ev := gossip.Publish{Kind: gossip.KindEvent, DataType: a.dataType(a.option("type", "7")), TTL: uint8(a.integer(a.option("ttl", "0"), 0, 255))}
-			return func(r *runner) error {
+			return func(r *runner) {
 				r.publish(count, every, from, ev, size)
-				return nil
 			}
 		}},
 	{name: "run", usage: "D", about: "time passes",
-		step: func(a *args, _ *setup) func(*runner) error {
+		step: func(a *args, _ *setup) func(*runner) {
 			d := a.duration(a.word("how long"))
-			return func(r *runner) error {
-				r.net.Run(d)
-				return nil
+			return func(r *runner) {
+				r.pass(d)
 			}
 		}},
 	{name: "settle", usage: "D", about: "time passes until nothing is missing, at most D",
-		step: func(a *args, _ *setup) func(*runner) error {
+		step: func(a *args, _ *setup) func(*runner) {
 			d := a.duration(a.word("how long"))
-			return func(r *runner) error {
+			return func(r *runner) {
 				r.settle(d)
-				return nil
 			}
 		}},
 	{name: "measure", about: "figures are about what comes from here on",
-		step: func(*args, *setup) func(*runner) error {
-			return func(r *runner) error {
+		step: func(*args, *setup) func(*runner) {
+			return func(r *runner) {
 				r.since, r.before = r.net.Now(), r.net.Stats()
-				return nil
 			}
 		}},
 	{name: "expect", usage: "FIGURE <=|>=|= VALUE", about: "what must hold at the end; missing = 0 must, unless delivery or missing is spoken of",
-		step: func(a *args, _ *setup) func(*runner) error {
+		step: func(a *args, _ *setup) func(*runner) {
 			name, op, text := a.word("a figure"), a.word("an operator"), a.word("a value")
 			if a.err != nil {
 				return nil
@@ -282,33 +268,30 @@ var steps = []directive{
 			} else {
 				e.bound = a.number(text)
 			}
-			return func(r *runner) error {
+			return func(r *runner) {
 				r.expectations = append(r.expectations, e)
-				return nil
 			}
 		}},
 }
 
 // each does something with the nodes of a set, evenly over a time.
-func each(r *runner, s nodeSet, over time.Duration, do func(i int, after time.Duration)) error {
+func each(r *runner, s nodeSet, over time.Duration, do func(i int, after time.Duration)) {
 	all := s.of(r)
 	for k, i := range all {
 		do(i, over*time.Duration(k)/time.Duration(len(all)))
 	}
-	return nil
 }
 
 // toEach is a step that does one thing to the nodes of a set that are up.
-func toEach(do func(*sim.Network, int)) func(a *args, s *setup) func(*runner) error {
-	return func(a *args, s *setup) func(*runner) error {
+func toEach(do func(*sim.Network, int)) func(a *args, s *setup) func(*runner) {
+	return func(a *args, s *setup) func(*runner) {
 		set := a.set(a.word("which nodes"), s.nodes)
-		return func(r *runner) error {
+		return func(r *runner) {
 			for _, i := range set.of(r) {
 				if r.net.Up(i) {
 					do(r.net, i)
 				}
 			}
-			return nil
 		}
 	}
 }

@@ -51,7 +51,7 @@ type figure struct {
 	name, title string
 	value       func(f *Figures) float64
 	worse       int     // +1: more is worse, -1: less is, 0: it is the scenario's
-	part, least float64 // differences up to this part, or this much, are chance
+	part, least float64 // how far it may lie beyond a baseline's band: by this part of it, or this much
 	format      func(float64) string
 }
 
@@ -69,17 +69,9 @@ var figures = []figure{
 	{"p95", "p95", func(f *Figures) float64 { return f.P95 }, +1, 0.15, 10, millis},
 	{"p99", "p99", func(f *Figures) float64 { return f.P99 }, +1, 0.20, 20, millis},
 	{"max", "max", func(f *Figures) float64 { return f.Max }, +1, 0.30, 50, millis},
-	{"settled", "settled", settledIn, +1, 0.25, 1000, millis},
+	{"settled", "settled", func(f *Figures) float64 { return never(f.Settled) }, +1, 0.25, 1000, millis},
 	{"components", "apart", func(f *Figures) float64 { return float64(f.Components) }, +1, 0, 0, whole},
 	{"violations", "violations", func(f *Figures) float64 { return float64(f.Violations) }, +1, 0, 0, whole},
-}
-
-// settledIn makes never the longest time there is.
-func settledIn(f *Figures) float64 {
-	if f.Settled < 0 {
-		return math.Inf(1)
-	}
-	return f.Settled
 }
 
 func figureNamed(name string) (figure, bool) {

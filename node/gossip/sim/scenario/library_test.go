@@ -3,10 +3,10 @@ package scenario
 import (
 	"errors"
 	"flag"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -14,12 +14,12 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "write library/baseline.json anew")
 
-// TestLibrary runs the scenarios of the library that are small enough and holds
-// them against the baseline. After a change that is meant to show in it:
+// TestLibrary runs the scenarios of the library that are not long and holds them
+// against the baseline. After a change that is meant to show in it:
 //
 //	go test ./node/gossip/sim/scenario -run TestLibrary -rewrite
 //
-// With HEARSAY_LONG the long ones run, too.
+// The long ones are in the baseline, too; gossipsim compare runs them.
 func TestLibrary(t *testing.T) {
 	const path = "library/baseline.json"
 	files, err := filepath.Glob("library/*.scenario")
@@ -33,6 +33,10 @@ func TestLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	seeds := uint64(1)
+	if *rewrite {
+		seeds = BaselineSeeds
+	}
 	known := make(map[string]bool)
 	for _, file := range files {
 		s, err := Load(file)
@@ -44,24 +48,26 @@ func TestLibrary(t *testing.T) {
 			t.Errorf("%s has no title", file)
 		}
 		for _, v := range s.Variants {
-			key := (&Result{Scenario: v.Scenario, Variant: v.Name, Seed: 1}).Key()
-			known[key] = true
-			if s.Long && os.Getenv("HEARSAY_LONG") == "" || short {
+			known[(&Result{Scenario: v.Scenario, Variant: v.Name}).Name()] = true
+			if s.Long || short {
 				continue
 			}
-			res, err := v.Run(1)
-			if err != nil {
-				t.Error(err)
-				continue
-			}
-			for _, f := range res.Failures {
-				t.Errorf("%s: %s", res.Key(), f)
+			var results []*Result
+			for seed := range seeds {
+				res, err := v.Run(t.Context(), 1+seed)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range res.Failures {
+					t.Errorf("%s: %s", res.Key(), f)
+				}
+				results = append(results, res)
 			}
 			if *rewrite {
-				baseline[res.Key()] = res.Figures
+				baseline.Replace(results)
 				continue
 			}
-			differences, err := baseline.Compare(res)
+			differences, err := baseline.Compare(results[0])
 			if err != nil {
 				t.Error(err)
 			}
@@ -74,9 +80,9 @@ func TestLibrary(t *testing.T) {
 			}
 		}
 	}
-	for key := range baseline {
-		if !known[key] {
-			t.Errorf("the baseline has %s, which is no scenario", key)
+	for name := range baseline {
+		if !known[name] {
+			t.Errorf("the baseline has %s, which is no scenario", name)
 		}
 	}
 	if *rewrite {
@@ -86,57 +92,68 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-// TestCompare: each figure knows which way is worse, and what is chance.
+// TestCompare: each figure knows which way is worse, and what lies in the band of
+// several seeds, or a little beyond, is chance.
 func TestCompare(t *testing.T) {
 	was := Figures{Published: 10, Deliveries: 1000, Delivery: 1, Redundancy: 0.2, BytesPerByte: 5, MessagesPerDelivery: 4, Stretch: 1.2, Hops: 5, P50: 100, P95: 200, P99: 300, Max: 400, Settled: 5000}
+	other := was
+	other.P50, other.Redundancy = 150, 0.3
+	b := make(Baseline)
+	b.Replace([]*Result{{Scenario: "s", Variant: "v", Seed: 1, Figures: was}, {Scenario: "s", Variant: "v", Seed: 2, Figures: other}})
 	for _, test := range []struct {
 		change func(f *Figures)
 		want   string
 	}{
 		{func(*Figures) {}, ""},
-		{func(f *Figures) { f.Missing = 1 }, "s/v#1: missing is 1, was 0: worse"},
-		{func(f *Figures) { f.Violations = 1 }, "s/v#1: violations is 1, was 0: worse"},
-		{func(f *Figures) { f.Components = 1 }, "s/v#1: components is 1, was 0: worse"},
+		{func(f *Figures) { f.Missing = 1 }, "s/v#3: missing is 1, was 0: worse"},
+		{func(f *Figures) { f.Violations = 1 }, "s/v#3: violations is 1, was 0: worse"},
+		{func(f *Figures) { f.Components = 1 }, "s/v#3: components is 1, was 0: worse"},
 		{func(f *Figures) { f.Delivery = 0.9996 }, ""},
-		{func(f *Figures) { f.Delivery = 0.999 }, "s/v#1: delivery is 99.90%, was 100.00%: worse"},
-		{func(f *Figures) { f.Redundancy = 0.215 }, ""},
-		{func(f *Figures) { f.Redundancy = 0.3 }, "s/v#1: redundancy is 0.30, was 0.20: worse"},
-		{func(f *Figures) { f.Redundancy = 0.1 }, "s/v#1: redundancy is 0.10, was 0.20: better"},
-		{func(f *Figures) { f.BytesPerByte = 6 }, "s/v#1: bytes_per_byte is 6.00, was 5.00: worse"},
-		{func(f *Figures) { f.MessagesPerDelivery = 3 }, "s/v#1: messages_per_delivery is 3.00, was 4.00: better"},
-		{func(f *Figures) { f.Stretch = 1.6 }, "s/v#1: stretch is 1.60, was 1.20: worse"},
-		{func(f *Figures) { f.Hops = 7 }, "s/v#1: hops is 7.0, was 5.0: worse"},
-		{func(f *Figures) { f.P50 = 109 }, ""},
-		{func(f *Figures) { f.P50 = 111 }, "s/v#1: p50 is 111ms, was 100ms: worse"},
-		{func(f *Figures) { f.Max = 50 }, "s/v#1: max is 50ms, was 400ms: better"},
+		{func(f *Figures) { f.Delivery = 0.999 }, "s/v#3: delivery is 99.90%, was 100.00%: worse"},
+		{func(f *Figures) { f.Redundancy = 0.32 }, ""},
+		{func(f *Figures) { f.Redundancy = 0.4 }, "s/v#3: redundancy is 0.40, was 0.20 to 0.30: worse"},
+		{func(f *Figures) { f.Redundancy = 0.1 }, "s/v#3: redundancy is 0.10, was 0.20 to 0.30: better"},
+		{func(f *Figures) { f.BytesPerByte = 6 }, "s/v#3: bytes_per_byte is 6.00, was 5.00: worse"},
+		{func(f *Figures) { f.MessagesPerDelivery = 3 }, "s/v#3: messages_per_delivery is 3.00, was 4.00: better"},
+		{func(f *Figures) { f.Stretch = 1.6 }, "s/v#3: stretch is 1.60, was 1.20: worse"},
+		{func(f *Figures) { f.Hops = 7 }, "s/v#3: hops is 7.0, was 5.0: worse"},
+		{func(f *Figures) { f.P50 = 140 }, ""},
+		{func(f *Figures) { f.P50 = 164 }, ""},
+		{func(f *Figures) { f.P50 = 166 }, "s/v#3: p50 is 166ms, was 100ms to 150ms: worse"},
+		{func(f *Figures) { f.Max = 50 }, "s/v#3: max is 50ms, was 400ms: better"},
 		{func(f *Figures) { f.Settled = 6000 }, ""},
-		{func(f *Figures) { f.Settled = 20000 }, "s/v#1: settled is 20.0s, was 5000ms: worse"},
-		{func(f *Figures) { f.Settled = -1 }, "s/v#1: settled is never, was 5000ms: worse"},
+		{func(f *Figures) { f.Settled = 20000 }, "s/v#3: settled is 20.0s, was 5000ms: worse"},
+		{func(f *Figures) { f.Settled = -1 }, "s/v#3: settled is never, was 5000ms: worse"},
 		// The scenario's own figures must not change at all unnoticed.
-		{func(f *Figures) { f.Deliveries = 1200 }, "s/v#1: deliveries is 1200, was 1000: worse"},
-		{func(f *Figures) { f.Published = 9 }, "s/v#1: published is 9, was 10: worse"},
+		{func(f *Figures) { f.Deliveries = 1200 }, "s/v#3: deliveries is 1200, was 1000: worse"},
+		{func(f *Figures) { f.Published = 9 }, "s/v#3: published is 9, was 10: worse"},
 	} {
-		r := &Result{Scenario: "s", Variant: "v", Seed: 1, Figures: was}
+		r := &Result{Scenario: "s", Variant: "v", Seed: 3, Figures: was}
 		test.change(&r.Figures)
-		all, err := Baseline{"s/v#1": was}.Compare(r)
+		all, err := b.Compare(r)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.TrimSuffix(fmt.Sprintln(differences(all)...), "\n"); got != test.want {
+		var lines []string
+		for _, d := range all {
+			lines = append(lines, d.String())
+		}
+		if got := strings.Join(lines, "\n"); got != test.want {
 			t.Errorf("%+v:\n got %s\nwant %s", r.Figures, got, test.want)
 		}
 	}
-	if _, err := (Baseline{}).Compare(&Result{Scenario: "s", Seed: 2}); !errors.Is(err, ErrNotInBaseline) || !strings.Contains(err.Error(), "s#2") {
+	if _, err := b.Compare(&Result{Scenario: "s", Seed: 2}); !errors.Is(err, ErrNotInBaseline) || !strings.Contains(err.Error(), "s: ") {
 		t.Errorf("of what is not in it: %v", err)
 	}
-}
-
-func differences(all []Difference) []any {
-	var lines []any
-	for _, d := range all {
-		lines = append(lines, d)
+	delete(b["s/v"], "p99")
+	if _, err := b.Compare(&Result{Scenario: "s", Variant: "v"}); !errors.Is(err, ErrNotInBaseline) || !strings.Contains(err.Error(), "p99") {
+		t.Errorf("of a figure that is not in it: %v", err)
 	}
-	return lines
+	was.Settled = -1
+	b.Replace([]*Result{{Scenario: "s", Variant: "v", Figures: was}})
+	if all, err := b.Compare(&Result{Scenario: "s", Variant: "v", Figures: was}); err != nil || len(all) > 0 {
+		t.Errorf("what never settled did not: %v, %v", all, err)
+	}
 }
 
 // TestBaselineFile: what is saved is loaded, and what is none is not.
@@ -145,15 +162,20 @@ func TestBaselineFile(t *testing.T) {
 	if _, err := LoadBaseline(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no file: %v", err)
 	}
-	b := Baseline{"a#1": {Deliveries: 3, P99: 1.5, Settled: -1}, "b#1": {}}
+	b := make(Baseline)
+	b.Replace([]*Result{
+		{Scenario: "b", Seed: 1, Figures: Figures{P99: 1.5, Settled: -1}},
+		{Scenario: "b", Seed: 2, Figures: Figures{P99: 0.5}},
+		{Scenario: "a", Variant: "50%"},
+	})
 	if err := b.Save(path); err != nil {
 		t.Fatal(err)
 	}
 	again, err := LoadBaseline(path)
-	if err != nil || len(again) != 2 || again["a#1"] != b["a#1"] {
-		t.Errorf("%v, %v", again, err)
+	if err != nil || !reflect.DeepEqual(again, b) || again["b"]["p99"] != (Band{0.5, 1.5}) || again["b"]["settled"] != (Band{0, -1}) {
+		t.Errorf("%v, %v; want %v", again, err, b)
 	}
-	for _, text := range []string{"", "{", `{"a#1":{"latency":3}}`, "[]"} {
+	for _, text := range []string{"", "{", `{"a":{"latency":[1,2]}}`, `{"a":{"p99":1}}`, "[]"} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

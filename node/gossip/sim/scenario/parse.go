@@ -43,8 +43,7 @@ type Variant struct {
 
 // step is something that happens.
 type step struct {
-	line int
-	do   func(r *runner) error
+	do func(r *runner)
 }
 
 // line is a directive with its arguments.
@@ -138,7 +137,7 @@ func (p *parser) directive(l line) *Error {
 	} else {
 		p.happening = true
 		if do := d.step(a, &p.variant.setup); do != nil {
-			p.variant.steps = append(p.variant.steps, step{l.number, do})
+			p.variant.steps = append(p.variant.steps, step{do})
 		}
 	}
 	if a.err == nil {

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -28,17 +29,20 @@ type Result struct {
 	Failures []string `json:"failures,omitempty"`
 }
 
-// Key names what was run, for people and baselines.
-func (r *Result) Key() string {
-	key := r.Scenario
-	if r.Variant != "" {
-		key += "/" + r.Variant
+// Name is that of the scenario and its variant.
+func (r *Result) Name() string {
+	if r.Variant == "" {
+		return r.Scenario
 	}
-	return fmt.Sprintf("%s#%d", key, r.Seed)
+	return r.Scenario + "/" + r.Variant
 }
+
+// Key is the name and the seed.
+func (r *Result) Key() string { return fmt.Sprintf("%s#%d", r.Name(), r.Seed) }
 
 // runner is a run.
 type runner struct {
+	ctx     context.Context
 	variant *Variant
 	net     *sim.Network
 	rng     *rand.Rand
@@ -57,10 +61,10 @@ func (r *runner) hostile(i int) bool { return r.bad[i] != nil }
 // maxFailures bounds how many broken promises a result tells.
 const maxFailures = 5
 
-// Run runs a variant with a seed. The error is one of the scenario, an *Error: a
-// step that makes no sense when its turn comes.
-func (v *Variant) Run(seed uint64) (*Result, error) {
-	r := &runner{variant: v, rng: rand.New(rand.NewPCG(seed, 0x5ce7a210)), bad: make(map[int]*adversary)}
+// Run runs a variant with a seed. The error is that of ctx, which can end a run
+// early.
+func (v *Variant) Run(ctx context.Context, seed uint64) (*Result, error) {
+	r := &runner{ctx: ctx, variant: v, rng: rand.New(rand.NewPCG(seed, 0x5ce7a210)), bad: make(map[int]*adversary)}
 	cfg := v.setup.config(seed)
 	if v.setup.bad > 0 {
 		for i := range v.setup.nodes {
@@ -78,8 +82,9 @@ func (v *Variant) Run(seed uint64) (*Result, error) {
 	}
 	r.net = sim.New(cfg)
 	for _, s := range v.steps {
-		if err := s.do(r); err != nil {
-			return nil, &Error{Path: v.path, Line: s.line, Text: err.Error()}
+		s.do(r)
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 	}
 	r.net.Audit()
@@ -126,6 +131,13 @@ func (r *runner) pick(s nodeSet) (int, bool) {
 	return all[r.rng.IntN(len(all))], true
 }
 
+// pass lets time pass, unless the run is ended.
+func (r *runner) pass(d time.Duration) {
+	for end := r.net.Now() + d; r.net.Now() < end && r.ctx.Err() == nil; {
+		r.net.Run(min(100*time.Millisecond, end-r.net.Now()))
+	}
+}
+
 // settle lets time pass until all that was planned is published and nothing is
 // missing, patience at most.
 func (r *runner) settle(patience time.Duration) {
@@ -137,11 +149,11 @@ func (r *runner) settle(patience time.Duration) {
 			r.settled = toMillis(r.net.Now() - begin)
 			return
 		}
-		if r.net.Now()-begin >= patience {
+		if r.net.Now()-begin >= patience || r.ctx.Err() != nil {
 			r.settled = -1
 			return
 		}
-		r.net.Run(min(step, begin+patience-r.net.Now()))
+		r.pass(min(step, begin+patience-r.net.Now()))
 	}
 }
 

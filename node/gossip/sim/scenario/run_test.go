@@ -1,6 +1,8 @@
 package scenario
 
 import (
+	"context"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -18,8 +20,8 @@ func run(t *testing.T, text string) (*Result, *runner) {
 	}
 	v := s.Variants[0]
 	var seen *runner
-	v.steps = append(v.steps, step{do: func(r *runner) error { seen = r; return nil }})
-	res, err := v.Run(1)
+	v.steps = append(v.steps, step{do: func(r *runner) { seen = r }})
+	res, err := v.Run(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,7 @@ func TestSameSeedSameResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	trace := func(seed uint64) uint64 {
-		res, err := s.Variants[0].Run(seed)
+		res, err := s.Variants[0].Run(t.Context(), seed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,3 +217,17 @@ func (p *puppet) Handle(_ time.Time, ev gossip.Event, out *gossip.Actions) {
 }
 func (p *puppet) Deadline() time.Time   { return time.Time{} }
 func (p *puppet) Status() gossip.Status { return gossip.Status{} }
+
+// TestEndedEarly: a run ends with its context, in the middle of a step.
+func TestEndedEarly(t *testing.T) {
+	s, err := Parse("test.scenario", twenty+begun+"run 24h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	v := s.Variants[0]
+	v.steps = slices.Insert(v.steps, len(v.steps)-1, step{func(r *runner) { r.net.At(time.Second, cancel) }})
+	if res, err := v.Run(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v, %v", res, err)
+	}
+}
