@@ -22,7 +22,7 @@ func TestCopiedKeyIsSaid(t *testing.T) {
 	introduce(b, c)
 	meet(t, b, c)
 	introduce(c, twin)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for _, n := range []*Node{a, twin} {
 		for {

@@ -10,13 +10,16 @@ import "time"
 
 const (
 	// raisePause keeps two nodes with one hostkey from raising each other's epoch
-	// at full speed: the pause doubles from raiseFirst to raisePause, and begins
-	// anew after copyMemory without one.
-	raiseFirst = time.Second
-	raisePause = time.Minute
-	// So many new rumors, each copyPause after the one before, prove a copy.
+	// at full speed: the pause doubles from raiseFirst to raiseUnsure, so that a copy
+	// is soon proved, and to raisePause when it is. It begins anew after copyMemory
+	// without one.
+	raiseFirst  = time.Second
+	raiseUnsure = 4 * time.Second
+	raisePause  = time.Minute
+	// So many new rumors, each copyPause after the one before, prove a copy. Raises
+	// are at least twice as long apart, so that each of the other node's counts.
 	copyProofs = 3
-	copyPause  = time.Second
+	copyPause  = raiseFirst / 2
 	// copyMemory is how long a copy is believed to be there without a sign of it,
 	// or three of this node's heartbeats if those are longer.
 	copyMemory = 10 * time.Minute
@@ -72,7 +75,11 @@ func (s *State) raiseEpoch() time.Time {
 		s.schedule(taskEpoch, at)
 		return at
 	}
-	s.raiseWait = min(max(2*s.raiseWait, raiseFirst), raisePause)
+	limit := raiseUnsure
+	if s.isCopied() {
+		limit = raisePause
+	}
+	s.raiseWait = min(max(2*s.raiseWait, raiseFirst), limit)
 	s.raising, s.raisedAt = true, s.now
 	s.do(RaiseEpoch{s.laterEpoch})
 	return time.Time{}
