@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -62,6 +63,53 @@ func TestBrokenCoreIsNoticed(t *testing.T) {
 						do(a, out)
 					}
 				}}
+			}
+		})
+		v := n.Violations()
+		if len(v) == 0 || !strings.Contains(v[0].Error(), broken) || !strings.Contains(v[0].Error(), "node 7") {
+			t.Errorf("%q is not noticed: %v", broken, v)
+		}
+	}
+}
+
+// cooked is a core whose books never agree.
+type cooked struct{ Core }
+
+func (cooked) Check() error { return errors.New("cooked books") }
+
+// TestBrokenBooksAreNoticed: so are books that disagree, a signature that is
+// lost on the way, and a rumor that goes back to where it came from.
+func TestBrokenBooksAreNoticed(t *testing.T) {
+	for broken, wrap := range map[string]func(c Core) Core{
+		"cooked books": func(c Core) Core { return cooked{c} },
+		"without a valid signature": func(c Core) Core {
+			return wrapped{c, func(_ time.Time, _ gossip.Event, out *gossip.Actions, from int) {
+				for i, a := range (*out)[from:] {
+					if d, ok := a.(gossip.Deliver); ok {
+						bare := *d.Rumor
+						bare.Signature = nil
+						(*out)[from+i] = gossip.Deliver{Module: d.Module, Rumor: &bare}
+					}
+				}
+			}}
+		},
+		"which it came from": func(c Core) Core {
+			return wrapped{c, func(_ time.Time, ev gossip.Event, out *gossip.Actions, _ int) {
+				if r, ok := ev.(gossip.Received); ok {
+					if p, ok := r.Msg.(*gossip.Push); ok && p.Rumor.Kind == gossip.KindEvent {
+						*out = append(*out, gossip.Send{To: r.From, Msg: p})
+					}
+				}
+			}}
+		},
+	} {
+		n := spread(1, 10, 4, 10, func(c *Config) {
+			c.Check = 10
+			c.Wrap = func(i int, core Core) Core {
+				if i != 7 {
+					return core
+				}
+				return wrap(core)
 			}
 		})
 		v := n.Violations()
