@@ -1,0 +1,116 @@
+package gossip_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// mutation switches off one defence: in a copy of a file an old text becomes a
+// new one, and then some test must fail.
+type mutation struct {
+	defence  string
+	file     string
+	old, new string
+	fails    string // the test that notices
+}
+
+var mutations = []mutation{
+	{"the signature is checked", "push.go", "case !s.cfg.Verifier.Signature(r):", "case false:", "TestInvalidCutsOff"},
+	{"the proof of work is checked", "push.go", "case !s.cfg.Verifier.Work(r.ID, r.Nonce):", "case false:", "TestPushVerdicts"},
+	{"no number is told twice", "push.go", "s.known(l, r, hops) || s.windows.seen(r):", "s.known(l, r, hops):", "TestPushReplays"},
+	{"what has expired is refused", "push.go", "	case r.Expires <= now:\n		s.count.Expired++\n		return VerdictStale\n	case s.takers", "	case s.takers", "TestPushVerdicts"},
+	{"what is dated ahead is refused", "push.go", "case r.Created > now+MaxSkew.Milliseconds():", "case false:", "TestPushVerdicts"},
+	{"other networks' rumors are refused", "push.go", "case r.Network != s.cfg.Network:", "case false:", "TestPushVerdicts"},
+	{"no rumor goes back to where it came from", "push.go", "	e.holders.set(l.slot)\n	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "TestNoEcho"},
+	{"a late receipt has others carry the rumor", "push.go", "			s.spread(e) // to whoever lacks it; this link still counts as a holder\n", "", "TestLateReceipt"},
+	{"who sends invalid rumors is cut off", "push.go", "l.invalid > maxInvalid", "false", "TestInvalidCutsOff"},
+	{"only what there is room for is held", "store.go", "return st.held < maxHeld && st.heldBytes+r.Size() <= maxHeldBytes", "return true", "TestPushBusy"},
+	{"a newer version supersedes", "store.go", "return old != nil && !r.version().newer(old.version())", "return old != nil && false", "TestPushState"},
+	{"a full store evicts", "store.go", "for st.kept > st.limit || st.keptBytes > st.limitBytes {", "for false {", "TestEvictedStayAway"},
+	{"a rumor that was heard of is asked for", "lazy.go", "		s.schedule(taskGraft, mi.at)\n", "", "TestTreeMends"},
+	{"a duplicate makes a link lazy", "lazy.go", "		l.lazy[g] = true\n", "", "TestCliqueBecomesTree"},
+	{"stores are compared now and then", "comparison.go", "	if l := s.randomLink(\"\"); l != nil {\n		s.syncWith(l)\n	}\n", "", "TestAntiEntropyInterval"},
+	{"a comparison sends only so much", "reconcile.go", "if l.fillBudget < r.Size() {", "if false {", "TestFillBudget"},
+	{"presences do not go back", "presence.go", "case m != nil && !r.version().newer(m.r.version()):", "case false:", "TestRejoin"},
+	{"a later epoch of one's own is exceeded", "copied.go", "	s.do(RaiseEpoch{s.laterEpoch})\n", "", "TestLaterEpochElsewhere"},
+	{"of two that dial each other one waits", "view.go", "			c.next = later(c.next, s.now.Add(s.courtesy()))\n", "", "TestCourtesy"},
+	{"takers of a rare type find each other", "takers.go", "	if len(missing) == 0 {\n		return\n	}\n", "	return\n", "TestTakersAreFound"},
+	{"dead links are given up", "link.go", "case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:", "case false:", "TestDeadLink"},
+	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
+}
+
+// TestMutations: with any one defence of the core switched off its tests fail.
+// Every defence is a compilation, so it only runs with HEARSAY_LONG.
+func TestMutations(t *testing.T) {
+	if os.Getenv("HEARSAY_LONG") == "" {
+		t.Skip("compiles the core once for every defence: only with HEARSAY_LONG")
+	}
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	work := make(chan mutation)
+	var group sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() {
+			for m := range work {
+				m.try(t, folder)
+			}
+		})
+	}
+	for _, m := range mutations {
+		work <- m
+	}
+	close(work)
+	group.Wait()
+}
+
+var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+
+func (m mutation) try(t *testing.T, folder string) {
+	path := filepath.Join(folder, m.file)
+	source, err := os.ReadFile(path)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if n := strings.Count(string(source), m.old); n != 1 {
+		t.Errorf("%s: the text that switches it off is in %s %d times, want once: %q", m.defence, m.file, n, m.old)
+		return
+	}
+	scratch := t.TempDir()
+	mutant := filepath.Join(scratch, "mutant.go")
+	if err := os.WriteFile(mutant, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
+		t.Error(err)
+		return
+	}
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutant}})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	list := filepath.Join(scratch, "overlay.json")
+	if err := os.WriteFile(list, overlay, 0o600); err != nil {
+		t.Error(err)
+		return
+	}
+	cmd := exec.Command("go", "test", "-vet=off", "-timeout=2m", "-overlay", list, "-run", "^"+m.fails+"$", ".", "-rapid.nofailfile")
+	cmd.Env = append(os.Environ(), "HEARSAY_LONG=")
+	out, err := cmd.CombinedOutput()
+	names := failed.FindAllStringSubmatch(string(out), -1)
+	switch {
+	case err == nil:
+		t.Errorf("%s: switched off, and %s passes", m.defence, m.fails)
+	case len(names) == 0:
+		t.Errorf("%s: the mutant does not run: %s", m.defence, out)
+	default:
+		t.Logf("%s: %v", m.defence, names)
+	}
+}
