@@ -19,7 +19,7 @@ var rewrite = flag.Bool("rewrite", false, "write library/baseline.json anew")
 //
 //	go test ./node/gossip/sim/scenario -run TestLibrary -rewrite
 //
-// The long ones are in the baseline, too; gossipsim compare runs them.
+// The long ones are for gossipsim compare.
 func TestLibrary(t *testing.T) {
 	const path = "library/baseline.json"
 	files, err := filepath.Glob("library/*.scenario")
