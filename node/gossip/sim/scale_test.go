@@ -13,7 +13,7 @@ import (
 func TestTenThousandNodes(t *testing.T) {
 	nodes := 10_000
 	if os.Getenv("HEARSAY_LONG") == "" {
-		nodes = 2000 / scale
+		nodes = 300 / scale
 	}
 	began := time.Now()
 	n := New(Config{
