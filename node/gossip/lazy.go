@@ -30,6 +30,9 @@ const (
 	graftDelay  = 150 * time.Millisecond
 	graftAgain  = 500 * time.Millisecond
 	maxLateness = 2 * time.Second
+	// graftHold is for how long a link that was asked for is not pruned again.
+	graftHold  = 2 * time.Second
+	bustleTime = time.Second
 	// haveFan is how many lazy links are told of a rumor. Everybody hears of it
 	// from about as many; telling all costs more than the repairs it saves.
 	haveFan = 4
@@ -368,9 +371,22 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 		s.lateness = min(s.lateness, maxLateness)
 	case mi.last == l.peer && !m.Rooted:
 		delete(l.lazy, g)
+		l.grafted[g] = s.now.Add(graftHold)
 	}
 	if g != GroupPresence && m.Rumor.TTL == 0 {
 		s.heardFrom(l, m.Rumor)
+	}
+	if !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted() {
+		s.crowd(g)
+		b := s.bustle[g]
+		if b == nil {
+			b = &bustle{at: s.now}
+			s.bustle[g] = b
+		}
+		if b.n == 0 {
+			b.at = s.now
+		}
+		b.n++
 	}
 }
 
@@ -390,8 +406,37 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 		s.steer(l, key, false)
 		return VerdictElsewhere
 	}
+	if !s.mayPrune(l, g) {
+		return VerdictKnown
+	}
 	s.prune(l, g)
 	return VerdictDuplicate
+}
+
+// mayPrune decides by chance whether a duplicate takes a link out of a group's
+// tree. When several rumors are under way at once, each may cut another link out
+// of the same circle, and the tree falls apart; so the more there are, the fewer
+// cut. A link that was just asked for stays a while.
+func (s *State) mayPrune(l *link, g Group) bool {
+	return !l.grafted[g].After(s.now) && s.cfg.Rand.IntN(1+s.crowd(g)) == 0
+}
+
+// bustle counts the rumors of a group that came of late and go by its tree.
+type bustle struct {
+	n  int
+	at time.Time
+}
+
+// crowd is how many others came within the last bustleTime or so.
+func (s *State) crowd(g Group) int {
+	b := s.bustle[g]
+	if b == nil {
+		return 0
+	}
+	for b.n > 0 && s.now.Sub(b.at) >= bustleTime {
+		b.n, b.at = b.n/2, b.at.Add(bustleTime)
+	}
+	return max(b.n-1, 0)
 }
 
 // prune makes a link lazy for a group, after a rumor came twice.

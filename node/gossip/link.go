@@ -22,6 +22,7 @@ type link struct {
 	receipts   []Verdict           // not yet sent
 	lazy       map[Group]bool      // not in the group's tree
 	rooted     map[sourceKey]bool  // in the tree of an origin, or not; else as lazy says
+	grafted    map[Group]time.Time // until when it is not pruned
 	proven     map[Group]bool      // something new came or went this way
 	compared   map[Group]bool      // at least once since it is shared
 	brought    map[Group]time.Time // when something new came last
@@ -85,6 +86,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		heard:      s.now,
 		lazy:       make(map[Group]bool),
 		rooted:     make(map[sourceKey]bool),
+		grafted:    make(map[Group]time.Time),
 		proven:     make(map[Group]bool),
 		compared:   make(map[Group]bool),
 		brought:    make(map[Group]time.Time),

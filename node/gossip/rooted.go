@@ -69,8 +69,13 @@ type source struct {
 	asked   PeerID    // who was asked to push and did not yet
 }
 
-// isRooted reports whether an origin has a tree of its own here.
-func (src *source) isRooted() bool { return src != nil && src.rooted }
+// isRooted reports whether an origin has a tree of its own here: it speaks often,
+// or a neighbour wants it so. Its duplicates then prune no other's tree. That keeps
+// the shared one whole when many speak at once, whose rumors would each cut another
+// link out of the same circle.
+func (src *source) isRooted() bool {
+	return src != nil && (src.rooted || src.heard >= sourceOften)
+}
 
 // source returns what is known of an origin, from now on the last one to be
 // forgotten.

@@ -39,6 +39,7 @@ type State struct {
 	// Rumors heard of (lazy.go).
 	missing      map[ShortID]*missing
 	missingOrder []*missing
+	bustle       map[Group]*bustle
 	lateness     time.Duration // of rumors behind the news of them
 
 	// Trees of single origins (rooted.go).
@@ -122,6 +123,7 @@ func New(cfg Config) (*State, error) {
 		store:           newStore(cfg.CacheSize, cfg.CacheBytes),
 		windows:         make(windows),
 		missing:         make(map[ShortID]*missing),
+		bustle:          make(map[Group]*bustle),
 		sources:         make(map[sourceKey]*source),
 		routes:          make(map[PeerID]Route),
 		members:         make(map[PeerID]*member),
