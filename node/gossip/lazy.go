@@ -397,7 +397,7 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 	key := sourceKey{g, m.Rumor.Origin}
 	e := s.store.entries[m.Rumor.ID]
 	switch {
-	case m.Rumor.TTL != 0 || s.cfg.Push == PushFlood || m.Rumor.presence != nil && m.Rumor.presence.Left:
+	case m.Rumor.TTL != 0 || s.cfg.Push == PushFlood || g == GroupPresence && s.hurried(m.Rumor):
 		return VerdictKnown // it was flooded
 	case e != nil && e.filled:
 		return VerdictKnown // the first copy came by a comparison, which is no way

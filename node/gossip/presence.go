@@ -277,6 +277,12 @@ func (p *Presence) inHurry(before *Presence) bool {
 	})
 }
 
+// hurried reports whether a presence that is known was flooded.
+func (s *State) hurried(r *Rumor) bool {
+	m := s.members[r.Origin]
+	return m != nil && m.r.ID == r.ID && m.hurried
+}
+
 // setMember notes the newest presence of a node.
 func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	old := s.members[r.Origin]
