@@ -37,6 +37,10 @@ const (
 	// be on another island.
 	refusedPause = time.Minute
 	apartPause   = 10 * time.Second
+	// Who has neighbours enough dials one stranger in apartPace: one link is enough
+	// to join two islands, and where everybody is full of quiet nodes' addresses they
+	// must not all be dialled.
+	apartPace = 2 * time.Second
 	// strangerPause is how long a peer's presence may take to get here.
 	strangerPause = 3 * time.Second
 	// memberPause gathers presences before neighbours are drawn from them.
@@ -233,7 +237,7 @@ func (s *State) dialMissing() time.Time {
 		case full && !c.missed && !s.apart(c):
 			continue
 		case full && !c.missed:
-			at = later(at, c.known.Add(strangerPause))
+			at = later(later(at, c.known.Add(strangerPause)), s.strangerAt)
 		}
 		if !at.After(s.now) {
 			ready = append(ready, c)
@@ -251,9 +255,14 @@ func (s *State) dialMissing() time.Time {
 		switch {
 		case s.dials >= maxDials || places <= 0 && !reason:
 			// a dial that ends, or a link that is lost, comes back here
+		case places <= 0 && !c.wanted && !c.missed && s.strangerAt.After(s.now):
+			s.schedule(taskDial, s.strangerAt)
 		case c.net != "" && chosen[c.net] >= groupLinks && !reason:
 			left = append(left, c)
 		default:
+			if places <= 0 && !c.wanted && !c.missed {
+				s.strangerAt = s.now.Add(apartPace)
+			}
 			chosen[c.net]++
 			places--
 			s.dial(c)

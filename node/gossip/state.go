@@ -66,6 +66,7 @@ type State struct {
 	pauses         pauses       // of peers that were candidates
 	banned         map[PeerID]time.Time
 	dials          int
+	strangerAt     time.Time // before which no stranger is dialled without need
 	leaving        bool
 
 	// Exchange of peers (shuffle.go, sampler.go).
