@@ -129,10 +129,32 @@ func (s *State) onLinkUp(ev LinkUp) {
 // if it came because it knows nobody.
 func (s *State) refuseLink(p PeerID, why ByeReason, words string) {
 	if why == ByeFull && s.cfg.PeerExchange {
-		s.do(Send{To: p, Msg: s.peerList(p, MaxRecords)})
+		s.do(Send{To: p, Msg: &PeerList{s.roomy(p)}})
 	}
 	s.do(Send{To: p, Msg: &Bye{why}})
 	s.do(Hangup{Peer: p, Reason: words})
+}
+
+// roomy is a list of peers for one that found no room here: the latest neighbours,
+// who joined last and have the fewest themselves. If peers were named at random,
+// newcomers would all try the early nodes, which are full.
+func (s *State) roomy(asker PeerID) []PeerRecord {
+	latest := make([]*link, 0, len(s.links))
+	for _, l := range s.linkOrder {
+		if l != nil && !l.leaving && l.peer != asker {
+			latest = append(latest, l)
+		}
+	}
+	slices.SortStableFunc(latest, func(a, b *link) int { return b.since.Compare(a.since) })
+	var list []PeerRecord
+	named := make(map[PeerID]bool)
+	for _, l := range latest {
+		if c := s.candidates[l.peer]; c != nil && c.record != nil && len(list) < MaxOffered/2 {
+			list = append(list, *c.record)
+			named[l.peer] = true
+		}
+	}
+	return s.choose(list, MaxOffered/2, asker, func(c *candidate) bool { return !named[c.peer] })
 }
 
 func (s *State) onLinkDown(ev LinkDown) {
