@@ -16,7 +16,7 @@ func large(few, many int) int {
 	if os.Getenv("HEARSAY_LONG") == "all" {
 		return many
 	}
-	return few / scale
+	return few / min(scale, 2)
 }
 
 // grown is a network of nodes that all take one type, and joined within five
@@ -78,6 +78,9 @@ func TestHalvesMeet(t *testing.T) {
 // TestSteadyState: a rumor every 100 ms, each of another origin, after the trees
 // have formed: how many duplicates, and how near to the shortest ways.
 func TestSteadyState(t *testing.T) {
+	if scale > 1 {
+		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
+	}
 	nodes := large(100, 1000)
 	for _, degree := range []int{6, 10, 30} {
 		n := grown(1, nodes, degree, func(c *Config) { c.Paths = true })

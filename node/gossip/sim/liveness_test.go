@@ -218,11 +218,13 @@ func TestDeathsAreKnown(t *testing.T) {
 // the time links break without cause. Nobody is ever taken for lost. With
 // HEARSAY_LONG=all 200 nodes do so for an hour.
 func TestSlowNodesAreNotLost(t *testing.T) {
+	if scale > 1 {
+		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
+	}
 	nodes, d := 60, 3*time.Minute
 	if os.Getenv("HEARSAY_LONG") == "all" {
 		nodes, d = 200, time.Hour
 	}
-	nodes /= min(scale, 3)
 	w := settledWard(t, 1, nodes, 6, nil)
 	rng := rand.New(rand.NewPCG(1, 77))
 	slept := 0

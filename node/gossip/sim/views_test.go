@@ -64,7 +64,10 @@ func up(n *Network) (list []int) {
 // TestQuietOverlay: nodes that know one contact each and announce nothing form a
 // connected overlay with bounded degrees, in which each remembers 100 peers.
 func TestQuietOverlay(t *testing.T) {
-	nodes, degree := 300/scale, 4
+	if scale > 1 {
+		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
+	}
+	nodes, degree := 300, 4
 	if os.Getenv("HEARSAY_LONG") == "all" {
 		nodes = 10_000
 	}
