@@ -127,7 +127,7 @@ func TestPeerster_Transports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range seeds(2) {
+			for seed := range uint64(2) {
 				core := gossip.DefaultConfig()
 				core.Degree = 5
 				cfg := sim.Config{Seed: seed, Nodes: nodes, Core: core, Contacts: 4, Latency: 20 * time.Millisecond}
