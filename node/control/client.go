@@ -10,8 +10,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
-	"strconv"
 	"syscall"
 )
 
@@ -46,50 +44,6 @@ func Open(dir string) (*Client, error) {
 
 // Close frees the client's idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-// Identity asks who the node is and where it listens.
-func (c *Client) Identity(ctx context.Context) (Identity, error) {
-	return get[Identity](ctx, c, "/v1/id")
-}
-
-// Status asks for the node's summary.
-func (c *Client) Status(ctx context.Context) (Status, error) {
-	return get[Status](ctx, c, "/v1/status")
-}
-
-// Peers asks for everybody whom the node knows.
-func (c *Client) Peers(ctx context.Context) (Peers, error) {
-	return get[Peers](ctx, c, "/v1/peers")
-}
-
-// Routes asks on which ways the others' rumors come.
-func (c *Client) Routes(ctx context.Context) (Routes, error) {
-	return get[Routes](ctx, c, "/v1/routes")
-}
-
-// Announce spreads data. It returns when the proof of work is done and the
-// rumor is on its way.
-func (c *Client) Announce(ctx context.Context, req AnnounceRequest) (Announced, error) {
-	body, err := json.Marshal(req)
-	if err != nil {
-		return Announced{}, err
-	}
-	return ask[Announced](ctx, c, http.MethodPost, "/v1/announce", body)
-}
-
-// Listen streams the rumors of these data types from now on.
-func (c *Client) Listen(ctx context.Context, types ...uint16) (*Stream[Rumor], error) {
-	query := url.Values{}
-	for _, t := range types {
-		query.Add("type", strconv.Itoa(int(t)))
-	}
-	return open[Rumor](ctx, c, "/v1/listen?"+query.Encode(), "rumor")
-}
-
-// Events streams the neighbours that come and go from now on.
-func (c *Client) Events(ctx context.Context) (*Stream[PeerEvent], error) {
-	return open[PeerEvent](ctx, c, "/v1/events", "peer")
-}
 
 func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 	return ask[T](ctx, c, http.MethodGet, path, nil)

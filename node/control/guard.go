@@ -1,0 +1,44 @@
+package control
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// versionHeader is in every answer, so that a client whose control file is
+// stale can tell a node from whatever else took over its port.
+const versionHeader = "Hearsay-Control"
+
+// guard lets through only requests of this server's owner, cheapest check first.
+func (s *Server) guard(next http.Handler) http.Handler {
+	origin := http.NewCrossOriginProtection()
+	want := []byte("Bearer " + s.file.Token)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 { // for whoever reads or discards the body; readJSON lifts it
+			http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+		}
+		h := w.Header()
+		h.Set(versionHeader, strconv.Itoa(Version))
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		var refused *Error
+		switch {
+		case !slices.Contains(s.hosts, strings.ToLower(r.Host)):
+			refused = refuse(http.StatusMisdirectedRequest, "use http://"+s.file.Address, "this is not %q", r.Host)
+		case origin.Check(r) != nil:
+			refused = refuse(http.StatusForbidden, "use the command line or another program of yours", "web pages of other sites may not ask")
+		case subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1:
+			h.Set("WWW-Authenticate", "Bearer")
+			refused = refuse(http.StatusUnauthorized, "send the header Authorization: Bearer with the token of "+FileName+" in the node's state folder", "the token is missing or wrong")
+		default:
+			next.ServeHTTP(w, r)
+			return
+		}
+		h.Set("Connection", "close") // strangers hold no connections
+		s.fail(w, refused)
+	})
+}

@@ -1,0 +1,65 @@
+package control
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// routes is the whole API. A topic is a file: its messages, its routes, what
+// they do, and the client's methods.
+var routes = slices.Concat(nodeRoutes, peerRoutes, rumorRoutes, eventRoutes)
+
+// route is one method of one path. What it says of itself is what the API's
+// description is made of; a test holds it against the handler.
+type route struct {
+	method, path string // a pattern of [http.ServeMux]
+	summary      string // one sentence
+	query        []param
+	in           any     // zero value of the request's JSON body, nil = none
+	out          any     // zero value of the answer's JSON body, nil = none or a stream
+	events       []event // of a stream of server-sent events
+	handle       func(*Server, http.ResponseWriter, *http.Request) error
+}
+
+// param is a parameter of a query.
+type param struct {
+	name, about string
+	zero        any // zero value of its type: an integer, a string, or a slice of one for what may be repeated
+	required    bool
+}
+
+// event is a kind of server-sent event.
+type event struct {
+	name  string
+	about string // one sentence
+	data  any    // zero value of its JSON data
+}
+
+// opening is the first event of each stream.
+var opening = event{"open", "Nothing that happens from now on is missed.", opened{}}
+
+// handler is the whole API behind its guards.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	methods := map[string][]string{}
+	for _, r := range routes {
+		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) {
+			if err := r.handle(s, w, req); err != nil {
+				s.fail(w, err)
+			}
+		})
+		methods[r.path] = append(methods[r.path], r.method)
+	}
+	for path, allowed := range methods {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			allow := strings.Join(allowed, ", ")
+			w.Header().Set("Allow", allow)
+			s.fail(w, refuse(http.StatusMethodNotAllowed, "use "+allow, "%s takes no %q", path, r.Method))
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		s.fail(w, refuse(http.StatusNotFound, "see the documentation of the control API", "nothing is at %q", r.URL.Path))
+	})
+	return s.guard(mux)
+}
