@@ -12,10 +12,14 @@ import (
 // query answers a request that takes no parameters.
 func (s *Server) query(w http.ResponseWriter, r *http.Request, v any) error {
 	if r.URL.RawQuery != "" {
-		return refuse(http.StatusBadRequest, "ask without ?", "%s takes no parameters", r.URL.Path)
+		return noParameters(r)
 	}
 	s.answer(w, http.StatusOK, v)
 	return nil
+}
+
+func noParameters(r *http.Request) *Error {
+	return refuse(http.StatusBadRequest, "ask without ?", "%s takes no parameters", r.URL.Path)
 }
 
 // readJSON reads one JSON value of known fields and nothing after it. like shows

@@ -13,8 +13,9 @@ import (
 // stale can tell a node from whatever else took over its port.
 const versionHeader = "Hearsay-Control"
 
-// guard lets through only requests of this server's owner, cheapest check first.
-func (s *Server) guard(next http.Handler) http.Handler {
+// guard lets through only requests of this server's owner, cheapest check first,
+// and of anybody on this machine those for the patterns in open.
+func (s *Server) guard(next *http.ServeMux, open map[string]bool) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	want := []byte("Bearer " + s.file.Token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -31,7 +32,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			refused = refuse(http.StatusMisdirectedRequest, "use http://"+s.file.Address, "this is not %q", r.Host)
 		case origin.Check(r) != nil:
 			refused = refuse(http.StatusForbidden, "use the command line or another program of yours", "web pages of other sites may not ask")
-		case subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1:
+		case subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 && !isOpen(next, open, r):
 			h.Set("WWW-Authenticate", "Bearer")
 			refused = refuse(http.StatusUnauthorized, "send the header Authorization: Bearer with the token of "+FileName+" in the node's state folder", "the token is missing or wrong")
 		default:
@@ -41,4 +42,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		h.Set("Connection", "close") // strangers hold no connections
 		s.fail(w, refused)
 	})
+}
+
+// isOpen reports whether a request goes to a pattern that needs no token.
+func isOpen(mux *http.ServeMux, open map[string]bool, r *http.Request) bool {
+	_, pattern := mux.Handler(r)
+	return open[pattern]
 }

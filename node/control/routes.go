@@ -8,7 +8,13 @@ import (
 
 // routes is the whole API. A topic is a file: its messages, its routes, what
 // they do, and the client's methods.
-var routes = slices.Concat(nodeRoutes, peerRoutes, rumorRoutes, eventRoutes)
+var routes = slices.Concat(
+	nodeRoutes,
+	peerRoutes,
+	rumorRoutes,
+	eventRoutes,
+	openapiRoutes,
+)
 
 // route is one method of one path. What it says of itself is what the API's
 // description is made of; a test holds it against the handler.
@@ -16,13 +22,16 @@ type route struct {
 	method, path string // a pattern of [http.ServeMux]
 	summary      string // one sentence
 	query        []param
+	headers      []param // that mean something to it alone
 	in           any     // zero value of the request's JSON body, nil = none
 	out          any     // zero value of the answer's JSON body, nil = none or a stream
 	events       []event // of a stream of server-sent events
+	content      string  // media type of an answer that is none of the above
+	open         bool    // needs no token
 	handle       func(*Server, http.ResponseWriter, *http.Request) error
 }
 
-// param is a parameter of a query.
+// param is a parameter of a query, or a header.
 type param struct {
 	name, about string
 	zero        any // zero value of its type: an integer, a string, or a slice of one for what may be repeated
@@ -43,12 +52,14 @@ var opening = event{"open", "Nothing that happens from now on is missed.", opene
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
+	open := map[string]bool{}
 	for _, r := range routes {
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) {
 			if err := r.handle(s, w, req); err != nil {
 				s.fail(w, err)
 			}
 		})
+		open[r.method+" "+r.path] = r.open
 		methods[r.path] = append(methods[r.path], r.method)
 	}
 	for path, allowed := range methods {
@@ -61,5 +72,5 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, refuse(http.StatusNotFound, "see the documentation of the control API", "nothing is at %q", r.URL.Path))
 	})
-	return s.guard(mux)
+	return s.guard(mux, open)
 }
