@@ -71,6 +71,8 @@ type Peer struct {
 	Source    string        // how it was heard of first: lan, contact, remembered, exchange, kademlia, inbound
 	Agent     string        // name and version that it tells
 	Interests []uint16      // data types that it takes
+	Tree      bool          // presences are pushed to this neighbour in full, not only named
+	TreeTypes []uint16      // data types of which rumors are, as far as both take them
 	LastError string        // of the last failed dial or ended link, "" = none
 	NextDial  time.Time     // when it is dialled next; zero = not planned
 }

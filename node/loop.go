@@ -166,6 +166,10 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		n.farewell = true
 	case gossip.PeerEvent:
 		n.peerEvent(a)
+	case gossip.Learnt:
+		n.observed(Observed{ID: a.Rumor.ID, Rumor: rumorOf(a.Rumor), Via: peer.ID(a.From), Hops: int(a.Hops), Filled: a.Filled})
+	case gossip.Settled:
+		n.observed(Observed{ID: a.ID, Verdict: a.Outcome.String()})
 	case gossip.KeyCopied:
 		log.Warn(copiedKey(a.Via))
 	}

@@ -6,8 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"hearsay/node/gossip"
 )
 
@@ -168,16 +166,7 @@ func (n *Node) Listen(types []uint16) (*Listener, error) {
 
 func (l *Listener) deliver(r *gossip.Rumor) {
 	select {
-	case l.c <- Rumor{
-		ID:       r.ID,
-		Origin:   peer.ID(r.Origin),
-		DataType: r.DataType,
-		Data:     r.Payload,
-		Private:  r.Kind == gossip.KindPrivate,
-		Created:  time.UnixMilli(r.Created),
-		Expires:  time.UnixMilli(r.Expires),
-		Received: time.Now(),
-	}:
+	case l.c <- rumorOf(r):
 	default:
 		l.dropped.Add(1)
 	}

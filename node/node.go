@@ -53,13 +53,14 @@ type Node struct {
 	ran    atomic.Bool
 
 	// Owned by the loop.
-	actions  gossip.Actions
-	dead     deadAddrs
-	farewell bool
-	modules  map[gossip.ModuleID]func(*gossip.Rumor)
-	tickets  map[uint64]chan<- published
-	ticket   uint64 // the last one given
-	refused  error  // what became of the Subscribe being handled, nil = it was taken
+	actions   gossip.Actions
+	dead      deadAddrs
+	farewell  bool
+	modules   map[gossip.ModuleID]func(*gossip.Rumor)
+	observers map[*Observer]struct{}
+	tickets   map[uint64]chan<- published
+	ticket    uint64 // the last one given
+	refused   error  // what became of the Subscribe being handled, nil = it was taken
 
 	mu       sync.Mutex
 	module   uint64 // the last module ID given
@@ -92,19 +93,20 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{
-		cfg:      cfg,
-		seed:     rand.Uint64(),
-		started:  time.Now(),
-		events:   make(chan gossip.Event, eventQueue),
-		calls:    make(chan func(time.Time)),
-		dead:     newDeadAddrs(),
-		ready:    make(chan struct{}),
-		done:     make(chan struct{}),
-		modules:  make(map[gossip.ModuleID]func(*gossip.Rumor)),
-		tickets:  make(map[uint64]chan<- published),
-		watchers: make(map[*Watcher]struct{}),
-		warnings: make(map[string]string),
-		slots:    make(chan struct{}, maxAnnouncing),
+		cfg:       cfg,
+		seed:      rand.Uint64(),
+		started:   time.Now(),
+		events:    make(chan gossip.Event, eventQueue),
+		calls:     make(chan func(time.Time)),
+		dead:      newDeadAddrs(),
+		ready:     make(chan struct{}),
+		done:      make(chan struct{}),
+		observers: make(map[*Observer]struct{}),
+		modules:   make(map[gossip.ModuleID]func(*gossip.Rumor)),
+		tickets:   make(map[uint64]chan<- published),
+		watchers:  make(map[*Watcher]struct{}),
+		warnings:  make(map[string]string),
+		slots:     make(chan struct{}, maxAnnouncing),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {

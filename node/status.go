@@ -148,6 +148,7 @@ func (n *Node) Peers() []Peer {
 	for _, l := range core.Neighbours {
 		p := get(l.Peer)
 		p.State, p.Since, p.RTT, p.Interests, p.NextDial = PeerNeighbour, l.Since, l.RTT, l.Interests, time.Time{}
+		p.Tree, p.TreeTypes = l.Presence, l.Tree
 	}
 	list := make([]Peer, 0, len(peers))
 	for id, p := range peers {

@@ -152,6 +152,7 @@ func (s *State) onVote(ev Vote) {
 	if !ev.Valid {
 		s.count.VotedDown++
 		s.store.refuse(e)
+		s.observeSettled(e, OutcomeInvalid)
 		return
 	}
 	e.ballot.valid++
@@ -206,6 +207,7 @@ func (s *State) expireBallots() time.Time {
 		if open {
 			s.count.VotesTimedOut++
 			s.store.refuse(e)
+			s.observeSettled(e, OutcomeSilent)
 		}
 	}
 	return time.Time{}

@@ -115,6 +115,8 @@ func (s *State) onSealed(ev Sealed) {
 	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from}
 	s.store.add(e)
 	s.scheduleExpiry(r)
+	s.observeLearnt(e)
+	s.observeSettled(e, OutcomeValid)
 	s.tellAll(e)
 	if s.lacksTakers([]uint16{r.DataType}) {
 		s.after(taskDial, memberPause)

@@ -136,6 +136,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 	s.scheduleExpiry(r)
 	s.count.Accepted++
 	s.learnRoute(r, l.peer)
+	s.observeLearnt(e)
 	s.tellAll(e)
 	return VerdictNew
 }
@@ -182,6 +183,7 @@ func (s *State) known(l *link, r *Rumor, hops uint8) bool {
 // validated is called when the modules have vouched for a rumor.
 func (s *State) validated(e *entry) {
 	s.store.accept(e)
+	s.observeSettled(e, OutcomeValid)
 	e.ready = s.now
 	if e.filled {
 		s.news(GroupOf(e.r.DataType), e.from)

@@ -68,6 +68,7 @@ type State struct {
 	dials          int
 	strangerAt     time.Time // before which no stranger is dialled without need
 	leaving        bool
+	observed       bool // people watch (observe.go)
 
 	// Exchange of peers (shuffle.go, sampler.go).
 	informants map[PeerID]*allowance
@@ -187,6 +188,8 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 		s.onSelfRecord(ev)
 	case Leave:
 		s.onLeave()
+	case Observe:
+		s.observed = ev.On
 	}
 	s.runDue()
 	s.out = nil

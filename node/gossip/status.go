@@ -32,6 +32,8 @@ type NeighbourStatus struct {
 	RTT        time.Duration // of the last ping, 0 = none answered yet
 	Unanswered int           // pushes without a verdict
 	Net        NetGroup
+	Tree       []uint16 // data types that are pushed down the link in full, as far as both ends take them
+	Presence   bool     // presences are, too
 }
 
 // MemberStatus describes a node whose presence is known.
@@ -80,7 +82,8 @@ func (s *State) Status() Status {
 	}
 	for _, l := range s.links {
 		st.Neighbours = append(st.Neighbours, NeighbourStatus{
-			l.peer, l.since, l.dialled, slices.Sorted(maps.Keys(l.interests)), l.rtt, len(l.unanswered), l.net})
+			l.peer, l.since, l.dialled, slices.Sorted(maps.Keys(l.interests)), l.rtt, len(l.unanswered), l.net,
+			s.tree(l), !l.lazy[GroupPresence]})
 	}
 	for _, m := range s.members {
 		st.Members = append(st.Members, MemberStatus{
