@@ -23,6 +23,10 @@ type Deliver struct {
 	Rumor  *Rumor
 }
 
+// Carried tells a new rumor that everybody carries and that another node said: a
+// private one, which may be for this node, or a state. Nobody votes on it.
+type Carried struct{ Rumor *Rumor }
+
 // Seal asks for proof of work and signature on a rumor of this node's own.
 // Seals are worked off one after the other, in order but for Urgent and Ahead;
 // answer: Sealed or SealFailed.
@@ -138,6 +142,7 @@ func (c PeerChange) String() string {
 
 func (Send) action()          {}
 func (Deliver) action()       {}
+func (Carried) action()       {}
 func (Seal) action()          {}
 func (Published) action()     {}
 func (Refused) action()       {}

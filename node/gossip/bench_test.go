@@ -18,7 +18,7 @@ func bench(b *testing.B, neighbours int) (*State, *Actions) {
 	for i := range neighbours {
 		p := PeerID(fmt.Sprint("peer", i))
 		s.Handle(epoch0, LinkUp{Peer: p}, &out)
-		s.Handle(epoch0, Received{p, &Interests{[]uint16{7}}}, &out)
+		s.Handle(epoch0, Received{p, &Interests{Types: []uint16{7}}}, &out)
 	}
 	return s, &out
 }

@@ -49,7 +49,7 @@ func (s *State) checkStore(c *checks) {
 		c.that((e.state == held) == (e.ballot != nil), "rumor %v in state %d: has a ballot: %v", id, e.state, e.ballot != nil)
 		c.that(s.windows.seen(e.r), "the number of rumor %v does not count as seen", id)
 		s.checkHolders(c, &e.holders, id)
-		_, found := st.group(GroupOf(e.r.DataType)).search(pointOf(e.r))
+		_, found := st.group(groupOf(e.r)).search(pointOf(e.r))
 		c.that(found, "rumor %v is in no group", id)
 		if e.r.Kind == KindState {
 			newest, valid := st.newest[stateOf(e.r)], st.valid[stateOf(e.r)]
@@ -58,9 +58,9 @@ func (s *State) checkStore(c *checks) {
 		}
 	}
 	c.that(n[held] == st.held && size[held] == st.heldBytes, "%d rumors of %d bytes held, counted as %d of %d", n[held], size[held], st.held, st.heldBytes)
-	c.that(n[kept] == st.kept && size[kept] == st.keptBytes, "%d rumors of %d bytes kept, counted as %d of %d", n[kept], size[kept], st.kept, st.keptBytes)
-	c.most("rumors kept", st.kept, st.limit)
-	c.most("bytes kept", st.keptBytes, st.limitBytes)
+	for _, sh := range []*shelf{&st.shelf, &st.private, &st.state} {
+		st.checkShelf(c, sh)
+	}
 	c.most("rumors held", st.held, maxHeld)
 	c.most("bytes held", st.heldBytes, maxHeldBytes)
 	c.most("rumors refused", n[refused], maxRefused)
@@ -79,10 +79,36 @@ func (s *State) checkStore(c *checks) {
 		c.that(st.entries[r.ID] != nil, "the valid rumor of key %q of type %d is not in the store", k.key, k.dataType)
 	}
 	c.that(st.byExpiry.covers(st.entries, func(*entry) bool { return true }), "a rumor will not expire")
-	c.that(st.byCreation.covers(st.entries, func(e *entry) bool { return e.state == kept }), "a rumor cannot be evicted")
 	bound := max(1024, 2*len(st.entries)) + 1
 	c.most("entries of the heap by expiry", len(st.byExpiry), bound)
-	c.most("entries of the heap by creation", len(st.byCreation), bound)
+	for _, sh := range []*shelf{&st.shelf, &st.private, &st.state} {
+		c.most("entries of the heap by creation", len(sh.byCreation), bound)
+	}
+}
+
+func (st *store) checkShelf(c *checks, sh *shelf) {
+	n, size, origins := 0, 0, make(map[PeerID]int)
+	here := func(e *entry) bool { return e.state == kept && st.shelfOf(e.r) == sh }
+	for _, e := range st.entries {
+		if here(e) {
+			n++
+			size += e.r.Size()
+			origins[e.r.Origin]++
+		}
+	}
+	c.that(n == sh.kept && size == sh.keptBytes, "%d rumors of %d bytes kept, counted as %d of %d", n, size, sh.kept, sh.keptBytes)
+	c.most("rumors kept", sh.kept, sh.limit)
+	c.most("bytes kept", sh.keptBytes, sh.limitBytes)
+	c.that(sh.byCreation.covers(st.entries, here), "a rumor cannot be evicted")
+	if sh.share == 0 {
+		return
+	}
+	c.that(len(origins) == len(sh.origins), "rumors of %d origins, counted as of %d", len(origins), len(sh.origins))
+	for o, p := range sh.origins {
+		c.that(p.kept == origins[o], "%d rumors of one origin, counted as %d", origins[o], p.kept)
+		c.most("rumors of one origin", p.kept, sh.share)
+		c.most("bytes of one origin", p.keptBytes, sh.shareBytes)
+	}
 }
 
 // covers reports whether h is a heap that has all of some entries.

@@ -15,7 +15,7 @@ func busy(t *testing.T) *tnode {
 	n.do(Subscribe{Module: 1, DataType: 7, Votes: true})
 	for _, p := range []PeerID{"A", "B"} {
 		n.do(LinkUp{Peer: p})
-		n.do(Received{p, &Interests{[]uint16{7}}})
+		n.do(Received{p, &Interests{Types: []uint16{7}}})
 	}
 	header := func(kind Kind, seq uint64) Header {
 		at := n.w.now.UnixMilli()

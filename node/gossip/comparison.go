@@ -68,7 +68,13 @@ func (sy *syncs) get(g Group) *comparison {
 
 // takesPart reports whether this node keeps a group at all.
 func (s *State) takesPart(g Group) bool {
-	return g == GroupPresence || s.takers[uint16(g)] > 0
+	switch {
+	case g == GroupPresence:
+		return true
+	case g.Carried():
+		return s.cfg.Carry
+	}
+	return s.takers[uint16(g)] > 0
 }
 
 // shared is called when a neighbour and this node begin to share a group. One
@@ -98,6 +104,9 @@ func (s *State) syncWith(l *link) {
 		} else {
 			s.offer(l, t)
 		}
+	}
+	for _, g := range carriedGroups {
+		s.compareCarried(l, g)
 	}
 }
 
@@ -148,7 +157,7 @@ func (s *State) advance(g Group, c *comparison) {
 	for len(c.queue) > 0 {
 		l := s.links[c.queue[0]]
 		c.queue = c.queue[1:]
-		if l == nil || l.leaving || !s.takesPart(g) || g != GroupPresence && !l.interests[uint16(g)] {
+		if l == nil || l.leaving || !s.takesPart(g) || !l.wants(g) {
 			continue
 		}
 		s.begin(c, l, true)

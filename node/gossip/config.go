@@ -77,6 +77,9 @@ type Config struct {
 	// neighbour; every fourth time a remembered peer is probed, too. 0 = never:
 	// then peers are only asked for when a link comes up.
 	Shuffle time.Duration
+	// Carry has the node carry what every node should: private messages and shared
+	// state (carried.go).
+	Carry bool
 	// Quiet keeps the node from announcing its presence. It still takes part in
 	// the exchange of peers, so it finds neighbours and is found.
 	Quiet bool

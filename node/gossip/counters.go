@@ -22,6 +22,7 @@ type Counters struct {
 	BadWork          uint64 // dropped: too little proof of work
 	BadSignature     uint64 // dropped: forged
 	NoRoom           uint64 // dropped: too much waits for votes, or too many origins
+	TooFast          uint64 // put off: an origin says more than everybody has to carry
 	VotedDown        uint64 // rumors that a module refused
 	VotesTimedOut    uint64 // rumors that modules did not vote on in time
 	VotesIgnored     uint64 // votes on nothing that was open

@@ -59,6 +59,9 @@
 // Neighbours tell each other which data types they take (Interests), and nothing
 // else is sent to them.
 //
+// Private messages and shared state are carried by everybody, asked for or not, in
+// two groups without takers; carried.go has their limits.
+//
 // Whatever push loses, anti-entropy repairs. Two neighbours compare all that
 // they know of a group by range-based set reconciliation (Meyer, "Range-Based
 // Set Reconciliation", 2022): a fingerprint of everything, then of smaller and
@@ -154,6 +157,8 @@
 // in Counters:
 //
 //	Config.CacheSize, CacheBytes   rumors kept; the oldest are evicted
+//	maxPrivate…, maxState…         the same for what everybody carries
+//	privateShare…, stateShare…     and for one origin's; its oldest are evicted
 //	maxHeld, maxHeldBytes          rumors that wait for votes; more are put off (VerdictBusy)
 //	maxRefused                     IDs of rumors voted down; the oldest are forgotten
 //	maxWindows, maxSpans           remembered runs of nodes, and intervals in each

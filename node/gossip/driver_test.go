@@ -387,7 +387,7 @@ func pushedTo(n *tnode, to PeerID) []string {
 func (n *tnode) up(p PeerID, types ...uint16) {
 	n.do(LinkUp{Peer: p})
 	slices.Sort(types)
-	n.recv(p, &Interests{types})
+	n.recv(p, &Interests{Types: types})
 }
 
 func (n *tnode) recv(p PeerID, m Message) { n.do(Received{p, m}) }

@@ -144,6 +144,10 @@ type DialFailed struct{ Peer PeerID }
 // whenever its addresses change.
 type SelfRecord struct{ Record PeerRecord }
 
+// SelfKey tells the certificate that goes into this node's presence as
+// Presence.Key, at the start and whenever it is renewed.
+type SelfKey struct{ Certificate []byte }
+
 // Leave asks the node to say goodbye. The core answers with Farewell.
 type Leave struct{}
 
@@ -163,4 +167,5 @@ func (Candidate) event()   {}
 func (Reached) event()     {}
 func (DialFailed) event()  {}
 func (SelfRecord) event()  {}
+func (SelfKey) event()     {}
 func (Leave) event()       {}

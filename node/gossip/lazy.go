@@ -320,7 +320,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 	}
 	for _, short := range m.Origins[:min(len(m.Origins), maxSources)] {
 		if id, ok := s.store.short[short]; ok && s.cfg.Push == PushRooted {
-			if e := s.store.entries[id]; GroupOf(e.r.DataType) == m.Group {
+			if e := s.store.entries[id]; groupOf(e.r) == m.Group {
 				s.steer(l, sourceKey{m.Group, e.r.Origin}, true)
 			}
 		}
@@ -340,7 +340,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 			continue
 		}
 		e := s.store.entries[id]
-		if e == nil || GroupOf(e.r.DataType) != m.Group {
+		if e == nil || groupOf(e.r) != m.Group {
 			delete(l.lazy, m.Group)
 			continue
 		}

@@ -17,6 +17,7 @@ type link struct {
 	beyond    bool // more of its group are neighbours of own choice than may be
 	since     time.Time
 	interests map[uint16]bool // nil until they came
+	carries   bool            // it said so with them
 
 	unanswered []pushed            // oldest first
 	receipts   []Verdict           // not yet sent
@@ -51,7 +52,15 @@ type link struct {
 
 // wants reports whether a neighbour takes part in a group.
 func (l *link) wants(g Group) bool {
-	return !l.leaving && (g == GroupPresence || l.interests[uint16(g)])
+	switch {
+	case l.leaving:
+		return false
+	case g == GroupPresence:
+		return true
+	case g.Carried():
+		return l.carries
+	}
+	return l.interests[uint16(g)]
 }
 
 func (s *State) onLinkUp(ev LinkUp) {
@@ -104,7 +113,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	s.do(PeerEvent{ev.Peer, PeerLinked})
 	s.reached(ev.Peer)
 
-	s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
+	s.do(Send{To: l.peer, Msg: &Interests{s.interests(), s.cfg.Carry}})
 	if m := s.members[s.cfg.Self]; m != nil {
 		m.holders.set(l.slot)
 		s.push(l, &Push{Rumor: m.r, Hops: addHop(m.hops)}, false)
@@ -270,11 +279,15 @@ func (s *State) onInterests(l *link, m *Interests) {
 			s.offer(l, t)
 		}
 	}
+	began := m.Carries && !l.carries
+	if l.carries = m.Carries; began {
+		s.shareCarried(l)
+	}
 }
 
 // interestsChanged tells everybody what this node takes now.
 func (s *State) interestsChanged() {
-	msg := &Interests{s.interests()}
+	msg := &Interests{s.interests(), s.cfg.Carry}
 	for _, l := range s.linkOrder {
 		if l != nil {
 			s.do(Send{To: l.peer, Msg: msg})
@@ -341,7 +354,7 @@ func (s *State) checkLinks() time.Time {
 		sooner(s.lateReceipts(l))
 		if l.untold {
 			l.untold = false
-			s.do(Send{To: l.peer, Msg: &Interests{s.interests()}})
+			s.do(Send{To: l.peer, Msg: &Interests{s.interests(), s.cfg.Carry}})
 		}
 		if l.retry {
 			l.retry = false

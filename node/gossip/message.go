@@ -23,6 +23,8 @@ const (
 // it is here the peer takes nothing.
 type Interests struct {
 	Types []uint16 // ascending
+	// Carries says that the sender also carries what everybody carries.
+	Carries bool
 }
 
 // Push carries a rumor down a link. Every Push is answered by one verdict.

@@ -106,6 +106,9 @@ func (s *State) replay(m *module, dataType uint16) {
 
 // tell delivers a rumor to one module, unless it is its own.
 func (s *State) tell(e *entry, m *module) {
+	if groupOf(e.r).Carried() {
+		return
+	}
 	votes, takes := m.types[e.r.DataType]
 	if !takes || e.announcer == m.id {
 		return
@@ -125,6 +128,9 @@ func (s *State) tellAll(e *entry) {
 	}
 	for _, id := range s.moduleOrder {
 		s.tell(e, s.modules[id])
+	}
+	if groupOf(e.r).Carried() && e.r.Origin != s.cfg.Self {
+		s.do(Carried{e.r})
 	}
 	switch {
 	case e.state != held:

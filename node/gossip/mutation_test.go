@@ -33,7 +33,7 @@ var mutations = []mutation{
 	{"who sends invalid rumors is cut off", "push.go", "l.invalid > maxInvalid", "false", "TestInvalidCutsOff"},
 	{"only what there is room for is held", "store.go", "return st.held < maxHeld && st.heldBytes+r.Size() <= maxHeldBytes", "return true", "TestPushBusy"},
 	{"a newer version supersedes", "store.go", "return old != nil && !r.version().newer(old.version())", "return old != nil && false", "TestPushState"},
-	{"a full store evicts", "store.go", "for st.kept > st.limit || st.keptBytes > st.limitBytes {", "for false {", "TestEvictedStayAway"},
+	{"a full store evicts", "store.go", "for sh.kept > sh.limit || sh.keptBytes > sh.limitBytes {", "for false {", "TestEvictedStayAway"},
 	{"a rumor that was heard of is asked for", "lazy.go", "		s.schedule(taskGraft, mi.at)\n", "", "TestTreeMends"},
 	{"a duplicate makes a link lazy", "lazy.go", "		l.lazy[g] = true\n", "", "TestCliqueBecomesTree"},
 	{"stores are compared now and then", "comparison.go", "	if l := s.randomLink(\"\"); l != nil {\n		s.syncWith(l)\n	}\n", "", "TestAntiEntropyInterval"},

@@ -36,6 +36,7 @@ type member struct {
 // ownPresence is what this node tells of itself.
 type ownPresence struct {
 	record  *PeerRecord
+	key     []byte    // certificate
 	sealing bool      // one is being sealed
 	changed bool      // what is being sealed is out of date already
 	last    time.Time // when the last one was begun
@@ -121,7 +122,7 @@ func (s *State) sealPresence(left bool) {
 	if s.raising && !left {
 		return // announced again with the new epoch
 	}
-	p := Presence{Left: left, Interests: s.interests(), Agent: s.cfg.Agent}
+	p := Presence{Left: left, Interests: s.interests(), Agent: s.cfg.Agent, Key: s.own.key}
 	p.Interests = p.Interests[:min(len(p.Interests), MaxPresenceInterests)]
 	p.Lost, p.Refutes = s.accusations(), s.refuting()
 	life := s.presenceLife()

@@ -48,6 +48,22 @@ func TestJoin(t *testing.T) {
 	}
 }
 
+// The certificate of a node's key is in its presence, and a newer one takes its
+// place everywhere.
+func TestPresenceKey(t *testing.T) {
+	w := members(t)
+	for _, key := range []string{"first", "second"} {
+		w.node("A").do(SelfKey{[]byte(key)})
+		w.wait(time.Second)
+		if m, ok := w.node("C").s.Member("A"); !ok || string(m.Key) != key {
+			t.Errorf("C knows of A the key %q (%v), want %q", m.Key, ok, key)
+		}
+	}
+	if m, ok := w.node("C").s.Member("Z"); ok || m.Peer != "" {
+		t.Errorf("C knows of a node that there is not: %+v", m)
+	}
+}
+
 // A presence is renewed with every heartbeat, give or take a quarter, by a
 // rumor with a number of its own; nobody takes notice.
 func TestHeartbeat(t *testing.T) {

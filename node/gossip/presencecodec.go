@@ -20,6 +20,10 @@ type Presence struct {
 	// Lost are the neighbours whose link broke and that could not be reached
 	// again, ascending by peer, at most MaxLost of them.
 	Lost []Lost
+	// Key is a certificate by the node's hostkey of the key to which private messages
+	// to it are sealed (package envelope), at most MaxKeyCertificate bytes; empty if
+	// it takes none. The core does not look into it.
+	Key []byte
 	// Refutes says that this presence answers one that named the node as lost.
 	Refutes bool
 }
@@ -38,8 +42,11 @@ const (
 	// MaxPresenceInterests bounds the data types that a presence lists.
 	MaxPresenceInterests = 256
 	// MaxLost bounds the nodes that a presence names as lost.
-	MaxLost  = 16
-	maxAgent = 64
+	MaxLost = 16
+	// MaxKeyCertificate bounds the certificate in a presence: that of an RSA hostkey
+	// of 8192 bits has 2,180 bytes, that of an Ed25519 one 164.
+	MaxKeyCertificate = 2304
+	maxAgent          = 64
 	// MaxPresence bounds an encoded presence, what later versions add included.
 	MaxPresence = 8192
 )
@@ -53,6 +60,7 @@ const (
 	tagInterests = 3 // u16 each
 	tagAgent     = 4
 	tagLost      = 5 // length u8 · peer · epoch u64 · seq u64 each
+	tagKey       = 6
 )
 
 const (
@@ -104,6 +112,10 @@ func (p *Presence) Append(b []byte) []byte {
 			b = binary.BigEndian.AppendUint64(b, l.Seq)
 		}
 	}
+	if len(p.Key) > 0 {
+		field(tagKey, len(p.Key))
+		b = append(b, p.Key...)
+	}
 	return b
 }
 
@@ -148,6 +160,9 @@ func ParsePresence(b []byte) (*Presence, error) {
 			p.Agent = string(v)
 		case tagLost:
 			p.Lost, ok = parseLost(v)
+		case tagKey:
+			ok = n <= MaxKeyCertificate
+			p.Key = v
 		}
 		if !ok {
 			return nil, fmt.Errorf("%w: field %d of %d bytes is out of form", ErrPresence, tag, n)

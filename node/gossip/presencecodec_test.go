@@ -12,7 +12,7 @@ import (
 
 func samePresence(a, b *Presence) bool {
 	return a.Left == b.Left && bytes.Equal(a.Record, b.Record) && slices.Equal(a.Interests, b.Interests) && a.Agent == b.Agent &&
-		a.Refutes == b.Refutes && slices.Equal(a.Lost, b.Lost)
+		a.Refutes == b.Refutes && bytes.Equal(a.Key, b.Key) && slices.Equal(a.Lost, b.Lost)
 }
 
 func TestPresenceRoundTrip(t *testing.T) {
@@ -24,6 +24,7 @@ func TestPresenceRoundTrip(t *testing.T) {
 		}
 		p.Interests = rapid.SliceOfNDistinct(rapid.Uint16(), 0, MaxPresenceInterests, rapid.ID[uint16]).Draw(t, "interests")
 		slices.Sort(p.Interests)
+		p.Key = rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "key")
 		p.Refutes = rapid.Bool().Draw(t, "refutes")
 		for _, id := range rapid.SliceOfNDistinct(rapid.StringN(1, MaxPeerID, MaxPeerID), 0, MaxLost, rapid.ID[string]).Draw(t, "lost") {
 			p.Lost = append(p.Lost, Lost{PeerID(id), rapid.Uint64().Draw(t, "epoch"), rapid.Uint64().Draw(t, "seq")})
@@ -96,6 +97,8 @@ func TestPresenceLimits(t *testing.T) {
 		{"lost at its limit", field(tagLost, lost(strings.Repeat("p", MaxPeerID))), true},
 		{"lost name one over", field(tagLost, lost(strings.Repeat("p", MaxPeerID+1))), false},
 		{"lost cut off", field(tagLost, lost("a", "b")[:30]), false},
+		{"key at its limit", field(tagKey, strings.Repeat("k", MaxKeyCertificate)), true},
+		{"key one over", field(tagKey, strings.Repeat("k", MaxKeyCertificate+1)), false},
 		{"all unknown", field(99, "x") + field(100, ""), true},
 		{"tag 0", field(0, ""), false},
 		{"a field twice", field(tagAgent, "a") + field(tagAgent, "b"), false},

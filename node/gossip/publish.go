@@ -118,7 +118,7 @@ func (s *State) onSealed(ev Sealed) {
 	s.observeLearnt(e)
 	s.observeSettled(e, OutcomeValid)
 	s.tellAll(e)
-	if s.lacksTakers([]uint16{r.DataType}) {
+	if !groupOf(r).Carried() && s.lacksTakers([]uint16{r.DataType}) {
 		s.after(taskDial, memberPause)
 	}
 	s.count.Published++

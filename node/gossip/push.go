@@ -22,7 +22,7 @@ func (s *State) spread(e *entry) int {
 	if !e.spreadable() {
 		return 0
 	}
-	return s.relay(e.r, GroupOf(e.r.DataType), e.hops, &e.holders, false)
+	return s.relay(e.r, groupOf(e.r), e.hops, &e.holders, false)
 }
 
 // offer pushes what this node has of a data type that it does not take itself
@@ -106,7 +106,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 	case r.Expires <= now:
 		s.count.Expired++
 		return VerdictStale
-	case s.takers[r.DataType] == 0:
+	case !s.takesPart(groupOf(r)):
 		if r.Origin == s.cfg.Self && r.Epoch >= s.epoch {
 			if v, ok := s.verify(l, r, now); !ok {
 				return v
@@ -117,6 +117,9 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 		return VerdictUnwanted
 	case !s.store.hasRoom(r):
 		s.count.NoRoom++
+		return VerdictBusy
+	case !filled && !s.mayPush(r):
+		s.count.TooFast++
 		return VerdictBusy
 	}
 	if v, ok := s.verify(l, r, now); !ok {
@@ -186,7 +189,7 @@ func (s *State) validated(e *entry) {
 	s.observeSettled(e, OutcomeValid)
 	e.ready = s.now
 	if e.filled {
-		s.news(GroupOf(e.r.DataType), e.from)
+		s.news(groupOf(e.r), e.from)
 	} else {
 		s.spread(e)
 	}

@@ -470,7 +470,7 @@ func TestUnwantedIsOfferedAgain(t *testing.T) {
 	n.recv("B", &Interests{}) // its module was gone when the push arrived
 	n.recv("B", &Receipt{[]Verdict{VerdictUnwanted}})
 	n.forget()
-	n.recv("B", &Interests{[]uint16{7}})
+	n.recv("B", &Interests{Types: []uint16{7}})
 	mustEqual(t, "pushed again", pushedTo(n, "B"), []string{"a"})
 }
 
@@ -483,11 +483,11 @@ func TestOffers(t *testing.T) {
 	n.publish(7, "c", func(p *Publish) { p.Lifetime = time.Second })
 	n.up("B")
 	mustEqual(t, "pushed to one that takes nothing", pushedTo(n, "B"), nil)
-	n.recv("B", &Interests{[]uint16{7}})
+	n.recv("B", &Interests{Types: []uint16{7}})
 	mustEqual(t, "pushed", pushedTo(n, "B"), []string{"a", "c"})
 	n.wait(2 * time.Second)
-	n.recv("B", &Interests{[]uint16{8}})
-	n.recv("B", &Interests{[]uint16{7, 8}})
+	n.recv("B", &Interests{Types: []uint16{8}})
+	n.recv("B", &Interests{Types: []uint16{7, 8}})
 	mustEqual(t, "pushed", pushedTo(n, "B"), []string{"a", "c", "b"})
 	n.up("C", 7)
 	mustEqual(t, "pushed to another", pushedTo(n, "C"), []string{"a"})

@@ -1,25 +1,39 @@
 package gossip
 
-// Group is a set of rumors that two nodes compare as a whole: the presences, or
-// everything alive of one data type.
+// Group is a set of rumors that two nodes compare as a whole: everything alive of
+// one data type, the presences, or what everybody carries (carried.go).
 type Group uint32
 
-// GroupPresence holds the newest presence of every node.
-const GroupPresence Group = 1 << 16
+const (
+	// GroupPresence holds the newest presence of every node.
+	GroupPresence Group = 1<<16 + iota
+	// GroupPrivate holds the private rumors of data type 0.
+	GroupPrivate
+	// GroupState holds the newest state rumors of data type 0.
+	GroupState
+
+	// MaxGroup is the last group.
+	MaxGroup = GroupState
+)
 
 // GroupOf is the group of a data type's rumors.
 func GroupOf(dataType uint16) Group { return Group(dataType) }
 
 // groupOf is the group that a rumor is in.
 func groupOf(r *Rumor) Group {
-	if r.Kind == KindPresence {
+	switch {
+	case r.Kind == KindPresence:
 		return GroupPresence
+	case r.Kind == KindPrivate && r.DataType == 0:
+		return GroupPrivate
+	case r.Kind == KindState && r.DataType == 0:
+		return GroupState
 	}
 	return GroupOf(r.DataType)
 }
 
-// Valid reports whether g is one of the 65,537 groups.
-func (g Group) Valid() bool { return g <= GroupPresence }
+// Valid reports whether g is one of the groups.
+func (g Group) Valid() bool { return g <= MaxGroup }
 
 // Point is a place in the order in which reconciliation walks a group: by
 // creation, then by ID.

@@ -270,7 +270,7 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 		// A limited rumor is offered once to each neighbour: whether it kept it
 		// we cannot know, for it may have been its last hop. So is a version that
 		// the neighbour may have replaced by one that is not valid here yet.
-		if !e.spreadable() || GroupOf(e.r.DataType) != g || (e.r.TTL != 0 || s.store.shadowed(e.r)) && holders.has(l.slot) {
+		if !e.spreadable() || groupOf(e.r) != g || (e.r.TTL != 0 || s.store.shadowed(e.r)) && holders.has(l.slot) {
 			return
 		}
 		if l.compared[g] && !e.filled && s.now.Sub(e.learnt) < young {
@@ -300,7 +300,7 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 // rememberSeen notes the ID of a rumor that its window says was seen, but that
 // the store does not have: else it would be fetched again and again.
 func (s *State) rememberSeen(l *link, r *Rumor) {
-	if s.takers[r.DataType] == 0 || r.Expires <= s.millis() || r.Created < s.floor(GroupOf(r.DataType)) || s.store.superseded(r) {
+	if !s.takesPart(groupOf(r)) || r.Expires <= s.millis() || r.Created < s.floor(groupOf(r)) || s.store.superseded(r) {
 		return
 	}
 	if _, ok := s.verify(l, r, s.millis()); !ok {

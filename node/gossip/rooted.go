@@ -144,7 +144,7 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 
 // compareWay takes in that a neighbour has had for a while what this node knows.
 func (s *State) compareWay(l *link, e *entry, held time.Duration) {
-	src := s.sources[sourceKey{GroupOf(e.r.DataType), e.r.Origin}]
+	src := s.sources[sourceKey{groupOf(e.r), e.r.Origin}]
 	if src == nil || src.probe != e.r.ID || l.peer == src.parent || l.boasted.After(s.now) {
 		return
 	}
@@ -259,6 +259,9 @@ func (s *State) groups() []Group {
 	groups := []Group{GroupPresence}
 	for _, t := range s.interests() {
 		groups = append(groups, GroupOf(t))
+	}
+	if s.cfg.Carry {
+		groups = append(groups, carriedGroups[:]...)
 	}
 	return groups
 }

@@ -186,6 +186,9 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 		s.unreachable(ev.Peer)
 	case SelfRecord:
 		s.onSelfRecord(ev)
+	case SelfKey:
+		s.own.key = ev.Certificate
+		s.announcePresence()
 	case Leave:
 		s.onLeave()
 	case Observe:

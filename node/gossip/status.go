@@ -46,6 +46,7 @@ type MemberStatus struct {
 	Agent     string
 	Interests []uint16
 	Record    []byte
+	Key       []byte    // certificate of the key for private messages, not verified
 	Expires   int64     // Unix ms
 	Accusers  int       // members that name it as lost, this node included
 	Suspected time.Time // since when it is a suspect, zero = it is none
@@ -86,14 +87,7 @@ func (s *State) Status() Status {
 			s.tree(l), !l.lazy[GroupPresence]})
 	}
 	for _, m := range s.members {
-		st.Members = append(st.Members, MemberStatus{
-			Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
-			Interests: m.p.Interests, Record: m.p.Record, Expires: m.r.Expires})
-		if d := m.doubt; d != nil {
-			ms := &st.Members[len(st.Members)-1]
-			ms.Accusers, _ = d.count(m.r.version(), s.cfg.Self)
-			ms.Suspected, ms.Lost = d.suspected, d.lost
-		}
+		st.Members = append(st.Members, s.memberStatus(m))
 	}
 	for _, c := range s.candidates {
 		st.Candidates = append(st.Candidates, CandidateStatus{
@@ -103,4 +97,24 @@ func (s *State) Status() Status {
 	slices.SortFunc(st.Members, func(a, b MemberStatus) int { return cmp.Compare(a.Peer, b.Peer) })
 	slices.SortFunc(st.Candidates, func(a, b CandidateStatus) int { return cmp.Compare(a.Peer, b.Peer) })
 	return st
+}
+
+func (s *State) memberStatus(m *member) MemberStatus {
+	st := MemberStatus{
+		Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
+		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Expires: m.r.Expires}
+	if d := m.doubt; d != nil {
+		st.Accusers, _ = d.count(m.r.version(), s.cfg.Self)
+		st.Suspected, st.Lost = d.suspected, d.lost
+	}
+	return st
+}
+
+// Member tells what is known of one node, false if its presence is not here.
+func (s *State) Member(p PeerID) (MemberStatus, bool) {
+	m := s.members[p]
+	if m == nil {
+		return MemberStatus{}, false
+	}
+	return s.memberStatus(m), true
 }

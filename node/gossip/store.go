@@ -52,7 +52,8 @@ type stateKey struct {
 // store keeps what this node knows of rumors other than presences: all of what
 // is held, the newest CacheSize of what is kept, the IDs of what was refused.
 type store struct {
-	limit, limitBytes int
+	shelf                // of data types
+	private, state shelf // of what everybody carries
 
 	entries map[RumorID]*entry
 	short   map[ShortID]RumorID // of all entries; of two that begin alike, one
@@ -63,24 +64,23 @@ type store struct {
 	// ones, or those before, while or because the newest is not.
 	valid map[stateKey]*Rumor
 
-	byCreation dueHeap // of kept ones: who is evicted next
-	byExpiry   dueHeap // of all
+	byExpiry dueHeap // of all
 
-	kept, keptBytes int
 	held, heldBytes int
 	refused         []RumorID // oldest first
 }
 
 func newStore(limit, limitBytes int) *store {
 	return &store{
-		limit:      limit,
-		limitBytes: limitBytes,
-		entries:    make(map[RumorID]*entry),
-		short:      make(map[ShortID]RumorID),
-		groups:     make(map[Group]*index),
-		floors:     make(map[Group]int64),
-		newest:     make(map[stateKey]*Rumor),
-		valid:      make(map[stateKey]*Rumor),
+		shelf:   shelf{limit: limit, limitBytes: limitBytes},
+		private: shelf{limit: maxPrivate, limitBytes: maxPrivateBytes, share: privateShare, shareBytes: privateShareBytes, origins: make(map[PeerID]*portion)},
+		state:   shelf{limit: maxState, limitBytes: maxStateBytes, share: stateShare, shareBytes: stateShareBytes, origins: make(map[PeerID]*portion)},
+		entries: make(map[RumorID]*entry),
+		short:   make(map[ShortID]RumorID),
+		groups:  make(map[Group]*index),
+		floors:  make(map[Group]int64),
+		newest:  make(map[stateKey]*Rumor),
+		valid:   make(map[stateKey]*Rumor),
 	}
 }
 
@@ -96,7 +96,7 @@ func (st *store) group(g Group) index {
 func (st *store) add(e *entry) {
 	st.entries[e.r.ID] = e
 	st.short[e.r.ID.Short()] = e.r.ID
-	g := GroupOf(e.r.DataType)
+	g := groupOf(e.r)
 	x := st.groups[g]
 	if x == nil {
 		x = new(index)
@@ -144,14 +144,17 @@ func (st *store) keep(e *entry) {
 		}
 		st.valid[k], st.newest[k] = e.r, e.r
 	}
-	st.kept++
-	st.keptBytes += e.r.Size()
-	st.byCreation.push(due{e.age(), e.r.ID})
-	st.byCreation = st.compact(st.byCreation)
-	for st.kept > st.limit || st.keptBytes > st.limitBytes {
-		d := st.byCreation.pop()
+	sh := st.shelfOf(e.r)
+	sh.add(e.r)
+	sh.byCreation.push(due{e.age(), e.r.ID})
+	sh.byCreation = st.compact(sh.byCreation)
+	if sh.overdrawn(e.r.Origin) {
+		st.curb(sh, groupOf(e.r), e.r.Origin)
+	}
+	for sh.kept > sh.limit || sh.keptBytes > sh.limitBytes {
+		d := sh.byCreation.pop()
 		if old := st.entries[d.id]; old != nil && old.state == kept {
-			g := GroupOf(old.r.DataType)
+			g := groupOf(old.r)
 			st.floors[g] = max(st.floors[g], old.age()+1)
 			st.remove(old)
 		}
@@ -182,7 +185,7 @@ func (st *store) remove(e *entry) {
 	if s := e.r.ID.Short(); st.short[s] == e.r.ID {
 		delete(st.short, s)
 	}
-	g := GroupOf(e.r.DataType)
+	g := groupOf(e.r)
 	if x := st.groups[g]; x != nil {
 		x.remove(pointOf(e.r))
 		if len(*x) == 0 {
@@ -206,8 +209,7 @@ func (st *store) remove(e *entry) {
 		st.held--
 		st.heldBytes -= e.r.Size()
 	case kept:
-		st.kept--
-		st.keptBytes -= e.r.Size()
+		st.shelfOf(e.r).remove(e.r)
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *State) full() bool { return s.places() <= 0 }
 func (s *State) ownTypes() []uint16 {
 	types := slices.Collect(maps.Keys(s.takers))
 	for g := range s.store.groups {
-		if s.takers[uint16(g)] == 0 {
+		if !g.Carried() && s.takers[uint16(g)] == 0 {
 			types = append(types, uint16(g))
 		}
 	}

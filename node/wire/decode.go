@@ -33,7 +33,7 @@ var (
 	// schemas has Frame's kinds by their numbers.
 	schemas = [...]schema{
 		fieldHello:        {1: varint, 2: chunk, 3: chunk, 4: fixed64, 5: fixed64},
-		fieldInterests:    {1: chunk},
+		fieldInterests:    {1: chunk, 2: varint},
 		fieldPush:         pushSchema,
 		fieldReceipt:      {1: chunk},
 		fieldPing:         {1: varint},
@@ -147,6 +147,10 @@ func decodeNumber(s *scanner, limit uint64) (n uint64) {
 func decodeInterests(s *scanner) *gossip.Interests {
 	m := &gossip.Interests{}
 	for s.next() {
+		if s.field == 2 {
+			m.Carries = s.upTo(1) == 1
+			continue
+		}
 		n := 0 // every number ends in one byte without the continuation bit
 		for _, b := range s.bytes {
 			if b < 0x80 {

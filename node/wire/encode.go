@@ -19,15 +19,18 @@ func AppendFrame(dst []byte, m gossip.Message) ([]byte, error) {
 			return dst, err
 		}
 		return appendFrame(dst, fieldInterests, 0, func(b []byte) []byte {
-			if len(m.Types) == 0 {
-				return b
+			if len(m.Types) > 0 {
+				b = appendMessage(b, 1, 0, func(b []byte) []byte {
+					for _, t := range m.Types {
+						b = protowire.AppendVarint(b, uint64(t))
+					}
+					return b
+				})
 			}
-			return appendMessage(b, 1, 0, func(b []byte) []byte {
-				for _, t := range m.Types {
-					b = protowire.AppendVarint(b, uint64(t))
-				}
-				return b
-			})
+			if m.Carries {
+				b = appendNumber(b, 2, 1)
+			}
+			return b
 		}), nil
 	case *gossip.Push:
 		return appendRumor(dst, fieldPush, m.Rumor, m.Hops, m.Rooted)

@@ -72,7 +72,11 @@ func describe(m gossip.Message) string {
 	case nil:
 		b.WriteString("unknown kind, ignored\n")
 	case *gossip.Interests:
-		fmt.Fprintf(&b, "interests %v\n", m.Types)
+		fmt.Fprintf(&b, "interests %v", m.Types)
+		if m.Carries {
+			b.WriteString(" carries")
+		}
+		b.WriteString("\n")
 	case *gossip.Push:
 		fmt.Fprintf(&b, "push hops=%d", m.Hops)
 		if m.Rooted {

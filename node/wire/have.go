@@ -22,7 +22,7 @@ func decodeHave(s *scanner) *gossip.Have {
 	for s.next() {
 		switch s.field {
 		case 1:
-			m.Group = gossip.Group(s.upTo(uint64(gossip.GroupPresence)))
+			m.Group = gossip.Group(s.upTo(uint64(gossip.MaxGroup)))
 		case 2:
 			m.IDs = decodeShortIDs(s, gossip.MaxIDs)
 		case 3:
@@ -51,7 +51,7 @@ func decodeGraft(s *scanner) *gossip.Graft {
 	for s.next() {
 		switch s.field {
 		case 1:
-			m.Group = gossip.Group(s.upTo(uint64(gossip.GroupPresence)))
+			m.Group = gossip.Group(s.upTo(uint64(gossip.MaxGroup)))
 		case 2:
 			m.IDs = decodeShortIDs(s, gossip.MaxIDs)
 		case 3:

@@ -19,7 +19,7 @@ func messages() *rapid.Generator[gossip.Message] {
 		case 0:
 			types := rapid.SliceOfNDistinct(rapid.Uint16(), 0, gossip.MaxInterests, rapid.ID[uint16]).Draw(t, "types")
 			slices.Sort(types)
-			return &gossip.Interests{Types: emptyIsNil(types)}
+			return &gossip.Interests{Types: emptyIsNil(types), Carries: rapid.Bool().Draw(t, "carries")}
 		case 1:
 			return &gossip.Push{Rumor: rumors().Draw(t, "rumor"), Hops: rapid.Uint8().Draw(t, "hops")}
 		case 2:
@@ -83,7 +83,7 @@ func chunks(least, most int) *rapid.Generator[[]byte] {
 }
 
 func groups() *rapid.Generator[gossip.Group] {
-	return rapid.Map(rapid.Uint32Range(0, uint32(gossip.GroupPresence)), func(g uint32) gossip.Group { return gossip.Group(g) })
+	return rapid.Map(rapid.Uint32Range(0, uint32(gossip.MaxGroup)), func(g uint32) gossip.Group { return gossip.Group(g) })
 }
 
 // ids draws rumor IDs with few and with many zeros at the end.

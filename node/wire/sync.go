@@ -35,7 +35,7 @@ func decodeSync(s *scanner) *gossip.Sync {
 	for s.next() {
 		switch s.field {
 		case 1:
-			m.Group = gossip.Group(s.upTo(uint64(gossip.GroupPresence)))
+			m.Group = gossip.Group(s.upTo(uint64(gossip.MaxGroup)))
 		case 2:
 			m.Floor = int64(s.upTo(1<<63 - 1))
 		case 3:
@@ -101,7 +101,7 @@ func decodeGroupIDs(s *scanner) (g gossip.Group, ids []gossip.RumorID) {
 	for s.next() {
 		switch s.field {
 		case 1:
-			g = gossip.Group(s.upTo(uint64(gossip.GroupPresence)))
+			g = gossip.Group(s.upTo(uint64(gossip.MaxGroup)))
 		case 2:
 			ids = decodeIDs(s, gossip.MaxIDs)
 		}
@@ -136,7 +136,7 @@ func before(p, q gossip.Point) bool {
 // checkSync refuses what decodeSync would.
 func checkSync(m *gossip.Sync) error {
 	if !m.Group.Valid() {
-		return malformed("group %d, at most %d", m.Group, gossip.GroupPresence)
+		return malformed("group %d, at most %d", m.Group, gossip.MaxGroup)
 	}
 	if m.Floor < 0 {
 		return malformed("floor %d is negative", m.Floor)

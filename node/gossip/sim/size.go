@@ -25,7 +25,11 @@ func FrameSize(m gossip.Message) int {
 		for _, t := range m.Types {
 			n += varint(uint64(t))
 		}
-		return frame(chunkField(n))
+		n = chunkField(n)
+		if m.Carries {
+			n += 2
+		}
+		return frame(n)
 	case *gossip.Receipt:
 		return frame(chunkField(len(m.Verdicts)))
 	case *gossip.Ping:
