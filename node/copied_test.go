@@ -26,7 +26,7 @@ func TestCopiedKeyIsSaid(t *testing.T) {
 	defer cancel()
 	for _, n := range []*Node{a, twin} {
 		for {
-			if w := strings.Join(n.Status().Warnings, "\n"); strings.Contains(w, "another node uses this node's hostkey") && strings.Contains(w, "hearsay key new") {
+			if w := strings.Join(n.Status().Warnings, "\n"); strings.Contains(w, "Another node uses this node's hostkey") && strings.Contains(w, "hearsay key new") {
 				break
 			}
 			select {

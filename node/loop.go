@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -171,15 +170,9 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Settled:
 		n.observed(Observed{ID: a.ID, Verdict: a.Outcome.String()})
 	case gossip.KeyCopied:
-		log.Warn(copiedKey(a.Via))
+		log.Warnf("another node uses this node's hostkey; its news came by %s", peer.ID(a.Via))
 	}
 	return nil
-}
-
-// copiedKey says what is wrong when two nodes have one hostkey, and what to do.
-func copiedKey(via gossip.PeerID) string {
-	return fmt.Sprintf("another node uses this node's hostkey, so each keeps the other from being heard; "+
-		"its news came by %s. Give one of them a key of its own: hearsay key new", peer.ID(via))
 }
 
 func (n *Node) answer(ticket uint64, p published) {
@@ -200,11 +193,11 @@ func (n *Node) raiseEpoch(above uint64) {
 			epoch, err = n.journal.RaiseEpoch(above)
 		}
 		if err == nil {
-			n.warn("epoch", "")
+			n.trouble(&n.troubles.epoch, nil)
 			n.emit(gossip.EpochRaised{Epoch: epoch})
 			return
 		}
-		n.warn("epoch", "nothing can be announced, because the state folder cannot be written: "+err.Error())
+		n.trouble(&n.troubles.epoch, err)
 		log.Errorf("raising the epoch: %v", err)
 		select {
 		case <-time.After(5 * time.Second):

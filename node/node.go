@@ -43,6 +43,7 @@ type Node struct {
 	finder  *discovery.Discovery
 	sealer  *sealer
 	started time.Time
+	health  healthWatch
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop
@@ -65,7 +66,7 @@ type Node struct {
 	mu       sync.Mutex
 	module   uint64 // the last module ID given
 	watchers map[*Watcher]struct{}
-	warnings map[string]string
+	troubles troubles
 	slots    chan struct{} // announcements that may wait for their proof of work
 }
 
@@ -105,7 +106,6 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		modules:   make(map[gossip.ModuleID]func(*gossip.Rumor)),
 		tickets:   make(map[uint64]chan<- published),
 		watchers:  make(map[*Watcher]struct{}),
-		warnings:  make(map[string]string),
 		slots:     make(chan struct{}, maxAnnouncing),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
@@ -176,9 +176,6 @@ func (n *Node) openJournal() (epoch uint64, err error) {
 	if n.journal, err = journal.Open(filepath.Join(n.cfg.StateDir, JournalFile)); err != nil {
 		return 0, err
 	}
-	if q := n.journal.Quarantined(); q != "" {
-		n.warn("damage", "the journal was damaged and a new one begun; the old one is kept as "+q)
-	}
 	return n.journal.NextEpoch()
 }
 
@@ -206,6 +203,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { n.remember(finding) })
+	wg.Go(func() { n.watchHealth(finding) })
 	n.recall()
 	close(n.ready)
 
@@ -237,16 +235,5 @@ func (n *Node) release() {
 	}
 	if n.journal != nil {
 		n.journal.Close()
-	}
-}
-
-// warn sets or, with no text, clears a warning that Status shows.
-func (n *Node) warn(name, text string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if text == "" {
-		delete(n.warnings, name)
-	} else {
-		n.warnings[name] = text
 	}
 }

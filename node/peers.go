@@ -115,7 +115,7 @@ func (n *Node) recall() {
 	}
 	known, err := n.journal.Peers()
 	if err != nil {
-		n.warn("journal", "the peers of earlier runs cannot be read: "+err.Error())
+		n.trouble(&n.troubles.journal, fmt.Errorf("the peers of earlier runs cannot be read: %w", err))
 		return
 	}
 	found := 0
@@ -186,11 +186,10 @@ func (n *Node) savePeers() {
 		}
 		save = append(save, k)
 	}
-	if err := n.journal.SavePeers(save); err != nil {
-		n.warn("journal", "peers cannot be remembered: "+err.Error())
+	err := n.journal.SavePeers(save)
+	n.trouble(&n.troubles.journal, err)
+	if err != nil {
 		log.Warnf("remembering peers: %v", err)
-	} else {
-		n.warn("journal", "")
 	}
 }
 

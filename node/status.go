@@ -2,7 +2,6 @@ package node
 
 import (
 	"cmp"
-	"maps"
 	"reflect"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
+	"hearsay/node/health"
 	"hearsay/node/transport"
 )
 
@@ -43,11 +43,10 @@ func (n *Node) Status() Status {
 			st.Members++
 		}
 	}
-	n.mu.Lock()
-	st.Warnings = slices.Sorted(maps.Values(n.warnings))
-	n.mu.Unlock()
-	if !core.Copied.IsZero() {
-		st.Warnings = append(st.Warnings, copiedKey(core.CopiedBy))
+	for _, f := range n.health.monitor.Findings(time.Now()) { // at the last look
+		if f.Severity != health.Info {
+			st.Warnings = append(st.Warnings, f.Text+" What to do: "+f.Cure+".")
+		}
 	}
 	countCore(st.Counters, core.Counters)
 	countLinks(st.Counters, n.links.Stats())

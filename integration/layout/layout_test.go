@@ -91,6 +91,8 @@ var rules = []rule{
 	{under: "node/identity", never: within("node/gossip", "apibridge", "discovery", "cmd"), reason: "a key does not know what it signs"},
 	{under: "node/envelope", never: both(ours, not(exactly(module+"node/identity"))),
 		reason: "sealing is cryptography over bytes, whoever carries them"},
+	{under: "node/health", only: either(standard, exactly("golang.org/x/sys/unix")),
+		reason: "health judges facts that it is given, and knows nobody who collects them"},
 	{under: "node/journal", never: within("node/gossip", "apibridge", "discovery", "cmd"), reason: "the journal keeps values, it does not interpret them"},
 	{under: "node", never: within("apibridge", "node/config", "node/control", "node/dashboard", "cmd"),
 		reason: "a node can be embedded without its bridge, its files and its commands"},
@@ -166,7 +168,7 @@ func TestRulesBite(t *testing.T) {
 		{"node/gossip/sim", module + "node"}, {"node/gossip/maelstrom", module + "node/transport"}, {"node/gossip/sim/scenario", module + "node/wire"}, {"pow", "github.com/minio/sha256-simd"}, {"apibridge/apimsg", module + "node/gossip"},
 		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"},
 		{"apibridge/", module + "node"}, {"apibridge/", "github.com/libp2p/go-libp2p"}, {"node", module + "apibridge"}, {"node/control", module + "node/transport"},
-		{"", module + "cmd/hearsay"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"},
+		{"", module + "cmd/hearsay"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"}, {"node/health", module + "node/gossip"},
 	} {
 		i := slices.IndexFunc(rules, func(r rule) bool { return r.under == bad.under })
 		if i < 0 {

@@ -1,0 +1,122 @@
+package node
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/discovery"
+	"hearsay/node/health"
+)
+
+// healthPause is how often the node looks at itself. Delays of findings are at
+// least twice that, or none.
+const healthPause = 2500 * time.Millisecond
+
+// healthWatch is what the node thinks of its own health.
+type healthWatch struct {
+	monitor health.Monitor
+
+	mu       sync.Mutex
+	judge    health.Judge
+	reported []health.Condition // from outside
+}
+
+// troubles are failures that last, in the system's words.
+type troubles struct{ epoch, journal string }
+
+// trouble notes, or with nil clears, one of the node's troubles.
+func (n *Node) trouble(which *string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if *which = ""; err != nil {
+		*which = err.Error()
+	}
+}
+
+// Findings is what a user should know of the node's health, the worst first.
+// Doctor, dashboard and metrics show these and no others.
+func (n *Node) Findings() []health.Finding {
+	n.examine()
+	return n.health.monitor.Findings(time.Now())
+}
+
+// Report adds a condition that the node cannot see itself, such as a port of its
+// surroundings that was moved. It holds until the node stops.
+func (n *Node) Report(c health.Condition) {
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	n.health.reported = append(n.health.reported, c)
+}
+
+// watchHealth looks at the node again and again, so that it is known since when
+// something is amiss.
+func (n *Node) watchHealth(ctx context.Context) {
+	tick := time.NewTicker(healthPause)
+	defer tick.Stop()
+	for {
+		n.examine()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// examine looks at the node once.
+func (n *Node) examine() {
+	f := n.facts()
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	n.health.monitor.Update(f.Now, append(n.health.judge.Conditions(f), n.health.reported...))
+}
+
+// facts is what the node knows of itself.
+func (n *Node) facts() health.Facts {
+	core := n.coreStatus()
+	found := n.finder.Status()
+	f := health.Facts{
+		Now:           time.Now(),
+		Started:       n.started,
+		Neighbours:    len(core.Neighbours),
+		MustListen:    len(n.cfg.Listen) > 0,
+		Ways:          len(n.cfg.Contacts) > 0 || n.cfg.MDNS || len(core.Candidates) > 0,
+		Difficulty:    n.cfg.DifficultyBits,
+		BadWork:       core.Counters.BadWork,
+		VotesTimedOut: core.Counters.VotesTimedOut,
+		Lags:          core.Counters.Lags,
+		StateDir:      n.cfg.StateDir,
+		DiskFree:      -1,
+	}
+	for _, a := range n.host.Network().ListenAddresses() {
+		f.Listens = append(f.Listens, a.String())
+	}
+	for _, c := range found.Contacts {
+		if c.LastError != "" && c.State != discovery.ContactConnected {
+			f.Contacts = append(f.Contacts, health.Contact{Address: c.Address, Error: c.LastError})
+		}
+	}
+	if m := found.MDNS; m.On {
+		f.Multicast = health.Multicast{On: true, Running: m.Running, Error: m.LastError, Unfit: health.Unfit()}
+	}
+	if !core.Copied.IsZero() {
+		f.Copied = peer.ID(core.CopiedBy).String()
+	}
+	if n.cfg.StateDir != "" {
+		f.DiskFree = health.DiskFree(n.cfg.StateDir)
+		f.Quarantined = n.journal.Quarantined()
+	}
+	f.OpenFiles, f.MaxFiles = health.Files()
+	n.mu.Lock()
+	f.EpochError, f.JournalError = n.troubles.epoch, n.troubles.journal
+	n.mu.Unlock()
+	for _, l := range n.links.Links() {
+		if l.Relayed {
+			f.Relayed++
+		}
+	}
+	return f
+}
