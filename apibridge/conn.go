@@ -2,6 +2,7 @@ package apibridge
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -12,53 +13,59 @@ import (
 // conn is a module's connection: whole messages in, whole messages out, each
 // under its deadline. One goroutine reads, one writes, any may stop it.
 type conn struct {
-	nc   net.Conn
-	opts *Options
-	in   *apimsg.Reader
-	ctx  context.Context // ends with the connection
+	nc     net.Conn
+	limits *Limits
+	in     *apimsg.Reader
+	ctx    context.Context // ends with the connection
 
 	// Only the reading goroutine uses these.
-	timed bool // the message being read has its deadline
-	armed bool // there is a deadline, be it of an earlier message
+	timed bool  // the message being read has its deadline
+	armed bool  // there is a deadline, be it of an earlier message
+	last  error // what next failed with
 
 	mu       sync.Mutex
 	cancel   context.CancelFunc
-	draining bool  // no more waiting: read what is there, then stop
-	cause    error // why it stopped; nil while it runs
+	drained  chan struct{} // closed by drain
+	draining bool          // no more waiting: read what is there, then stop
+	cause    error         // why it stopped; nil while it runs
 }
 
-func newConn(ctx context.Context, nc net.Conn, opts *Options, accept ...apimsg.Type) *conn {
-	c := &conn{nc: nc, opts: opts}
+func newConn(ctx context.Context, nc net.Conn, limits *Limits, accept ...apimsg.Type) *conn {
+	c := &conn{nc: nc, limits: limits, drained: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(ctx)
 	c.in = apimsg.NewReader(c, accept...)
 	return c
 }
 
 // next returns the next message, valid until the following call. An error is
-// final and has stopped the connection, and none follows a stop.
+// final. io.EOF, when the module has no more to say, and errClosing, when the
+// server closes, leave the connection to be written to; any other has stopped
+// it. None follows a stop.
 func (c *conn) next() (apimsg.Message, error) {
 	if c.ctx.Err() != nil {
 		return nil, c.stop(errClosing)
 	}
 	c.timed = false
 	m, err := c.in.Next()
-	if err != nil {
-		return nil, c.stop(c.readError(err))
+	switch {
+	case err == nil:
+		return m, nil
+	case err == io.EOF:
+		c.last = io.EOF
+		return nil, c.last
+	case timedOut(err) && c.isDraining():
+		c.last = errClosing
+		return nil, c.last
+	case timedOut(err):
+		err = errStalled
 	}
-	return m, nil
+	return nil, c.stop(err)
 }
 
-// readError tells the deadlines apart.
-func (c *conn) readError(err error) error {
-	if !timedOut(err) {
-		return err
-	}
+func (c *conn) isDraining() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.draining {
-		return errClosing
-	}
-	return errStalled
+	return c.draining
 }
 
 // Read is called by the Reader when it needs more bytes: for the rest of a
@@ -66,7 +73,7 @@ func (c *conn) readError(err error) error {
 func (c *conn) Read(p []byte) (int, error) {
 	switch partial := c.in.Partial(); {
 	case partial && !c.timed:
-		c.setReadDeadline(time.Now().Add(c.opts.FrameTimeout))
+		c.setReadDeadline(time.Now().Add(c.limits.FrameTimeout))
 		c.timed, c.armed = true, true
 	case !partial && c.armed:
 		c.setReadDeadline(time.Time{})
@@ -91,7 +98,7 @@ func (c *conn) write(frame []byte) error {
 		c.mu.Unlock()
 		return c.cause
 	}
-	c.nc.SetWriteDeadline(time.Now().Add(c.opts.WriteTimeout))
+	c.nc.SetWriteDeadline(time.Now().Add(c.limits.WriteTimeout))
 	c.mu.Unlock()
 	_, err := c.nc.Write(frame)
 	if timedOut(err) {
@@ -113,12 +120,21 @@ func (c *conn) stop(cause error) error {
 	return c.cause
 }
 
+// finish stops a connection that nobody reads any more, and returns why it ended.
+func (c *conn) finish() error {
+	if c.last != nil {
+		return c.stop(c.last)
+	}
+	return c.stop(errClosing)
+}
+
 // drain lets the connection read what has been sent so far, and then stop.
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause == nil && !c.draining {
 		c.draining = true
+		close(c.drained)
 		c.nc.SetReadDeadline(time.Now().Add(drainTime))
 	}
 }

@@ -96,7 +96,7 @@ func TestServerWithFewFileDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Println("address", p.addr)
-	p.awaitStats("no files", func(s apibridge.Stats) bool { return s.AcceptErrors > 0 && s.Connections > 20 })
+	p.awaitStats("no files", func(s apibridge.GossipStats) bool { return s.AcceptErrors > 0 && s.Connections > 20 })
 	fmt.Println("no files left")
 	fmt.Printf("heard %s\n", p.await(bridgetest.Announced, 1)[0].Data)
 	io.Copy(io.Discard, os.Stdin)

@@ -2,7 +2,6 @@ package apibridge
 
 import (
 	"context"
-	"net"
 
 	"hearsay/apibridge/apimsg"
 )
@@ -31,40 +30,28 @@ type Gossip interface {
 
 // GossipServer serves the Gossip API (messages 500 to 503) to modules.
 type GossipServer struct {
-	node   Gossip
-	common server
+	server
+	node Gossip
+	opts Options
+	told gossipCounters
 }
 
 // NewGossip returns a server for the node; Serve lets it begin.
 func NewGossip(node Gossip, opts Options) *GossipServer {
-	g := &GossipServer{node: node}
-	g.common.init(opts, g.session, apimsg.TypeAnnounce, apimsg.TypeNotify, apimsg.TypeValidation)
+	g := &GossipServer{node: node, opts: opts.withDefaults()}
+	g.init(opts.Limits, g.session, apimsg.TypeAnnounce, apimsg.TypeNotify, apimsg.TypeValidation)
 	return g
 }
 
-// Serve accepts connections until Close, which may have been called before it,
-// and then returns nil, or until somebody else closes the listener. No other
-// failure to accept ends it: while the machine has no file descriptors left,
-// for instance, it pauses for up to a second and tries again. It closes ln. A
-// server can serve several listeners.
-func (g *GossipServer) Serve(ln net.Listener) error { return g.common.serveListener(ln) }
-
-// Close stops accepting, hands over to the node the ANNOUNCEs that were read
-// or can be read within 50 ms, and closes all connections. It waits for a node
-// that is busy; when ctx ends before it is done, connections are closed
-// without regard to what they still hold, and the error says so. No goroutine
-// serves a connection any more when Close returns.
-func (g *GossipServer) Close(ctx context.Context) error { return g.common.close(ctx) }
-
 // Stats returns the counters as they are now.
-func (g *GossipServer) Stats() Stats { return g.common.count.stats() }
+func (g *GossipServer) Stats() GossipStats { return g.told.stats(g.count.stats()) }
 
 // session serves one connection: it reads here and writes on a second goroutine.
 func (g *GossipServer) session(c *conn) {
 	s := newSession(g, c)
 	id, err := g.node.Open(s.deliver)
 	if err != nil {
-		g.common.count.failed.Add(1)
+		g.count.failed.Add(1)
 		log.Warnf("module %v: the node takes no session: %v", c.nc.RemoteAddr(), err)
 		return
 	}
@@ -76,7 +63,7 @@ func (g *GossipServer) session(c *conn) {
 		contain(c, s.tellAll)
 	}()
 	contain(c, s.hearAll)
-	c.stop(errClosing)
+	c.finish()
 	<-written
 	s.discard()
 }

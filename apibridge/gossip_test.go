@@ -26,7 +26,7 @@ func TestGossip_StrictAnnounceCloses(t *testing.T) {
 	m := p.module()
 	m.send(&apimsg.Announce{DataType: 1, Data: []byte("too early")})
 	m.expectClosed()
-	p.awaitStats("strictness", func(s apibridge.Stats) bool { return s.Violations.Strict == 1 })
+	p.awaitStats("strictness", func(s apibridge.GossipStats) bool { return s.Violations.Strict == 1 })
 	// Any NOTIFY will do, in the same segment, too.
 	p.module().send(&apimsg.Notify{DataType: 9}, &apimsg.Announce{DataType: 1, Data: []byte("in time")})
 	if a := p.await(bridgetest.Announced, 1); len(a) != 1 || string(a[0].Data) != "in time" {
@@ -89,7 +89,7 @@ func TestGossip_ModuleThatNeverValidatesIsKept(t *testing.T) {
 			t.Fatalf("NOTIFICATION %d is %x", i, got.Data)
 		}
 	}
-	p.awaitStats("what was given up", func(s apibridge.Stats) bool {
+	p.awaitStats("what was given up", func(s apibridge.GossipStats) bool {
 		return s.Evicted == n-100 && s.Notifications == n && s.Dropped == 0
 	})
 	m.send(&apimsg.Announce{DataType: 2})
@@ -125,9 +125,9 @@ func TestGossip_StrayValidationsAreIgnored(t *testing.T) {
 	open := a.told().ID
 	a.send(&apimsg.Validation{ID: open + 1, Valid: true}) // unknown
 	b.send(&apimsg.Validation{ID: open, Valid: true})     // a's
-	p.awaitStats("strays", func(s apibridge.Stats) bool { return s.Strays == 2 })
+	p.awaitStats("strays", func(s apibridge.GossipStats) bool { return s.Strays == 2 })
 	a.send(&apimsg.Validation{ID: open, Valid: true}, &apimsg.Validation{ID: open, Valid: false}) // repeated
-	p.awaitStats("repetition", func(s apibridge.Stats) bool { return s.Strays == 3 })
+	p.awaitStats("repetition", func(s apibridge.GossipStats) bool { return s.Strays == 3 })
 
 	var late []uint16
 	for range 3 {

@@ -175,7 +175,7 @@ func TestHabit_ModuleThatStopsReading(t *testing.T) {
 	if e := p.Events(bridgetest.Closed)[0]; e.Session != 1 {
 		t.Error("the wrong module was cut off")
 	}
-	s := p.awaitStats("the cut", func(s apibridge.Stats) bool { return s.Connections == 1 })
+	s := p.awaitStats("the cut", func(s apibridge.GossipStats) bool { return s.Connections == 1 })
 	if s.Overflowed != 1 || s.Dropped == 0 || s.Notifications < uint64(n) {
 		t.Errorf("%+v", s)
 	}
@@ -224,7 +224,7 @@ func TestHabit_QueueLimits(t *testing.T) {
 // cut off meanwhile; those that wait behind it are the module's loss.
 func TestHabit_CutOffWhileAnnouncing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := servePipes(t, apibridge.Options{MaxQueue: 1, Rate: 0.01, Burst: 1})
+		p := servePipes(t, apibridge.Options{MaxQueue: 1, Limits: apibridge.Limits{Rate: 0.01, Burst: 1}})
 		busy := make(chan struct{})
 		p.Check = func(ctx context.Context, e bridgetest.Event) error {
 			select {

@@ -138,7 +138,7 @@ func (p *peer) await(kind bridgetest.Kind, n int) []bridgetest.Event {
 }
 
 // awaitStats waits until the counters are as they should be.
-func (p *peer) awaitStats(what string, ok func(apibridge.Stats) bool) apibridge.Stats {
+func (p *peer) awaitStats(what string, ok func(apibridge.GossipStats) bool) apibridge.GossipStats {
 	p.t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if s := p.srv.Stats(); ok(s) {
@@ -146,7 +146,7 @@ func (p *peer) awaitStats(what string, ok func(apibridge.Stats) bool) apibridge.
 		}
 	}
 	p.t.Fatalf("not to be seen in the counters: %s: %+v", what, p.srv.Stats())
-	return apibridge.Stats{}
+	return apibridge.GossipStats{}
 }
 
 // module is a raw connection to a peer.

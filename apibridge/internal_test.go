@@ -211,7 +211,7 @@ func TestOptions_Defaults(t *testing.T) {
 	if got := DefaultOptions().withDefaults(); got != DefaultOptions() {
 		t.Errorf("the defaults became %+v", got)
 	}
-	odd := Options{MaxConns: -1, MaxPending: math.MaxInt, Pace: -1, EchoWindow: -1, Rate: -1, Burst: -1}.withDefaults()
+	odd := Options{Limits: Limits{MaxConns: -1, Rate: -1, Burst: -1}, MaxPending: math.MaxInt, Pace: -1, EchoWindow: -1}.withDefaults()
 	if odd.MaxConns != 64 || odd.MaxPending != 65535 || odd.Pace != 0 || odd.EchoWindow != -1 || odd.Rate != 5000 || odd.Burst != 5000 {
 		t.Errorf("%+v", odd)
 	}

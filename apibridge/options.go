@@ -6,13 +6,32 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Options are the limits that a server puts on modules. The zero value of a
-// field means its default, but for Pace and StrictAnnounce, where zero means
-// off; DefaultOptions has Pace on.
-type Options struct {
+// Limits are what the servers of all module APIs put on modules. The zero value
+// of a field means its default.
+type Limits struct {
 	// MaxConns is the most connections open at a time (64). Further ones are
 	// accepted and closed at once.
 	MaxConns int
+	// FrameTimeout is the time from the first byte of a message to its last
+	// (10 s). A connection without a message begun may be silent for ever.
+	FrameTimeout time.Duration
+	// WriteTimeout is the longest that the write of one message takes (5 s).
+	WriteTimeout time.Duration
+
+	// Rate is how many messages that ask something of the node are read from one
+	// connection per second in the long run (5000; rate.Inf = any number), and
+	// Burst how many at once (5000). What exceeds it waits in the module's own
+	// socket.
+	Rate  rate.Limit
+	Burst int
+}
+
+// Options are the limits of a Gossip server. The zero value of a field means its
+// default, but for Pace and StrictAnnounce, where zero means off; DefaultOptions
+// has Pace on.
+type Options struct {
+	Limits
+
 	// MaxQueue is the most NOTIFICATIONs that wait for one connection (4096),
 	// and MaxQueueBytes the most data in them (8 MiB; a single one of any size
 	// always fits). A connection whose queue overflows is closed: its module
@@ -29,17 +48,7 @@ type Options struct {
 	// them wait, the shorter it is, so that also a module that never validates
 	// is told everything within 8 × Pace, however much there is.
 	Pace time.Duration
-	// FrameTimeout is the time from the first byte of a message to its last
-	// (10 s). A connection without a message begun may be silent for ever.
-	FrameTimeout time.Duration
-	// WriteTimeout is the longest that the write of one message takes (5 s).
-	WriteTimeout time.Duration
 
-	// Rate is how many ANNOUNCEs and NOTIFYs per second are read from one
-	// connection in the long run (5000; rate.Inf = any number), and Burst how
-	// many at once (5000). What exceeds it waits in the module's own socket.
-	Rate  rate.Limit
-	Burst int
 	// EchoWindow is the time within which a connection that re-announces
 	// bytes which it was told is heard only once (10 s; negative = no limit).
 	EchoWindow time.Duration
@@ -57,33 +66,47 @@ const maxMessageIDs = 1<<16 - 1
 // in this machine's memory already.
 const drainTime = 50 * time.Millisecond
 
-// DefaultOptions returns the limits that suit a node with a handful of modules.
+// DefaultLimits returns the limits that suit a node with a handful of modules.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxConns:     64,
+		FrameTimeout: 10 * time.Second,
+		WriteTimeout: 5 * time.Second,
+		Rate:         5000,
+		Burst:        5000,
+	}
+}
+
+// DefaultOptions returns the options that suit a node with a handful of modules.
 func DefaultOptions() Options {
 	return Options{
-		MaxConns:      64,
+		Limits:        DefaultLimits(),
 		MaxQueue:      4096,
 		MaxQueueBytes: 8 << 20,
 		MaxPending:    4096,
 		Pace:          200 * time.Millisecond,
-		FrameTimeout:  10 * time.Second,
-		WriteTimeout:  5 * time.Second,
-		Rate:          5000,
-		Burst:         5000,
 		EchoWindow:    10 * time.Second,
 	}
 }
 
 // withDefaults fills the fields that are zero, or below where that means nothing.
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	positive(&l.MaxConns, d.MaxConns)
+	positive(&l.FrameTimeout, d.FrameTimeout)
+	positive(&l.WriteTimeout, d.WriteTimeout)
+	positive(&l.Rate, d.Rate)
+	positive(&l.Burst, d.Burst)
+	return l
+}
+
+// withDefaults fills the fields that are zero, or below where that means nothing.
 func (o Options) withDefaults() Options {
 	d := DefaultOptions()
-	positive(&o.MaxConns, d.MaxConns)
+	o.Limits = o.Limits.withDefaults()
 	positive(&o.MaxQueue, d.MaxQueue)
 	positive(&o.MaxQueueBytes, d.MaxQueueBytes)
 	positive(&o.MaxPending, d.MaxPending)
-	positive(&o.FrameTimeout, d.FrameTimeout)
-	positive(&o.WriteTimeout, d.WriteTimeout)
-	positive(&o.Rate, d.Rate)
-	positive(&o.Burst, d.Burst)
 	if o.EchoWindow == 0 {
 		o.EchoWindow = d.EchoWindow
 	}

@@ -183,7 +183,7 @@ func TestRegression_OneBadClientEndsTheServer(t *testing.T) {
 		c.Write([]byte("garbage garbage garbage"))
 		c.Close()
 	}
-	p.awaitStats("all of them", func(s apibridge.Stats) bool {
+	p.awaitStats("all of them", func(s apibridge.GossipStats) bool {
 		return s.Accepted+s.Refused == 100 && s.Connections == 0
 	})
 	p.module().send(&apimsg.Announce{DataType: 1})

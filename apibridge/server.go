@@ -23,9 +23,9 @@ const (
 )
 
 // server accepts connections and has each of them served: what the servers of
-// all module APIs have in common.
+// all module APIs have in common. They embed it.
 type server struct {
-	opts   Options
+	limits Limits
 	accept []apimsg.Type // the messages that modules send
 	serve  func(*conn)   // serves one connection until it ends
 	count  counters
@@ -40,15 +40,21 @@ type server struct {
 	conns     map[*conn]struct{}
 }
 
-func (s *server) init(opts Options, serve func(*conn), accept ...apimsg.Type) {
-	s.opts, s.serve, s.accept = opts.withDefaults(), serve, accept
+// init prepares a server whose connections serve serves. accept are the messages
+// that a module may send; any other is a violation.
+func (s *server) init(limits Limits, serve func(*conn), accept ...apimsg.Type) {
+	s.limits, s.serve, s.accept = limits.withDefaults(), serve, accept
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.listeners = make(map[net.Listener]struct{})
 	s.conns = make(map[*conn]struct{})
 }
 
-// serveListener is GossipServer.Serve.
-func (s *server) serveListener(ln net.Listener) error {
+// Serve accepts connections until Close, which may have been called before it,
+// and then returns nil, or until somebody else closes the listener. No other
+// failure to accept ends it: while the machine has no file descriptors left,
+// for instance, it pauses for up to a second and tries again. It closes ln. A
+// server can serve several listeners.
+func (s *server) Serve(ln net.Listener) error {
 	defer ln.Close()
 	if !s.register(ln) {
 		return nil
@@ -100,14 +106,14 @@ func (s *server) start(nc net.Conn) {
 		nc.Close()
 		return
 	}
-	if len(s.conns) >= s.opts.MaxConns {
+	if len(s.conns) >= s.limits.MaxConns {
 		s.count.refused.Add(1)
 		nc.Close()
 		return
 	}
 	s.count.accepted.Add(1)
 	s.count.connections.Add(1)
-	c := newConn(s.ctx, nc, &s.opts, s.accept...)
+	c := newConn(s.ctx, nc, &s.limits, s.accept...)
 	s.conns[c] = struct{}{}
 	s.wg.Go(func() { s.run(c) })
 }
@@ -115,7 +121,7 @@ func (s *server) start(nc net.Conn) {
 // run is the life of a connection.
 func (s *server) run(c *conn) {
 	contain(c, func() { s.serve(c) })
-	cause := c.stop(errClosing)
+	cause := c.finish()
 	s.count.ended(cause)
 	c.nc.Close()
 	s.mu.Lock()
@@ -137,8 +143,12 @@ func contain(c *conn, f func()) {
 	f()
 }
 
-// close is GossipServer.Close.
-func (s *server) close(ctx context.Context) error {
+// Close stops accepting, has what modules have sent and what can be read within
+// 50 ms acted upon, and closes all connections. It waits for a node that is
+// busy; when ctx ends before it is done, connections are closed without regard
+// to what they still hold, and the error says so. No goroutine serves a
+// connection any more when Close returns.
+func (s *server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	for ln := range s.listeners {

@@ -38,7 +38,7 @@ func TestServer_ConnectionsBeyondTheCapAreClosedAtOnce(t *testing.T) {
 	}
 	p.await(bridgetest.Announced, 3)
 	in[0].Close()
-	p.awaitStats("a free place", func(s apibridge.Stats) bool { return s.Connections == 2 })
+	p.awaitStats("a free place", func(s apibridge.GossipStats) bool { return s.Connections == 2 })
 	p.module().send(&apimsg.Announce{DataType: 1})
 	p.await(bridgetest.Announced, 4)
 }
@@ -301,7 +301,7 @@ func TestServer_PanicEndsOneConnection(t *testing.T) {
 			witness, m := p.subscriber(1), p.module()
 			c.provoke(p, m)
 			m.expectClosed()
-			s := p.awaitStats("one left", func(s apibridge.Stats) bool { return s.Connections == 1 })
+			s := p.awaitStats("one left", func(s apibridge.GossipStats) bool { return s.Connections == 1 })
 			if s.Panics != 1 && name != "close" { // that one has its cause already
 				t.Errorf("%+v", s)
 			}
@@ -319,7 +319,7 @@ func TestServer_PanicInOpen(t *testing.T) {
 	for range 3 {
 		(&module{p.dial(), t, nil}).expectClosed()
 	}
-	p.awaitStats("three faults", func(s apibridge.Stats) bool { return s.Panics == 3 && s.Connections == 0 })
+	p.awaitStats("three faults", func(s apibridge.GossipStats) bool { return s.Panics == 3 && s.Connections == 0 })
 }
 
 // A NOTIFY that the node refuses closes the connection, for the module would
@@ -354,7 +354,7 @@ func TestServer_NodeTakesNoSession(t *testing.T) {
 	g := bridgetest.New()
 	p := serveNode(t, full{g}, g, unpaced())
 	(&module{p.dial(), t, nil}).expectClosed()
-	p.awaitStats("a failure", func(s apibridge.Stats) bool { return s.Failed == 1 && s.Connections == 0 })
+	p.awaitStats("a failure", func(s apibridge.GossipStats) bool { return s.Failed == 1 && s.Connections == 0 })
 	if g.Count(bridgetest.Closed) != 0 {
 		t.Error("a session ended that had not begun")
 	}
@@ -375,7 +375,7 @@ func TestServer_NothingIsLeftBehind(t *testing.T) {
 		b.Close()
 	}
 	p.await(bridgetest.Closed, 200)
-	p.awaitStats("nobody", func(s apibridge.Stats) bool {
+	p.awaitStats("nobody", func(s apibridge.GossipStats) bool {
 		return s.Connections == 0 && runtime.NumGoroutine() <= before
 	})
 }

@@ -46,17 +46,17 @@ func newSession(g *GossipServer, c *conn) *session {
 	return &session{
 		conn:    c,
 		server:  g,
-		limit:   rate.NewLimiter(c.opts.Rate, c.opts.Burst),
+		limit:   rate.NewLimiter(c.limits.Rate, c.limits.Burst),
 		wake:    make(chan struct{}, 1),
-		pending: newPending(c.opts.MaxPending),
-		echoes:  newEchoGuard(c.opts.EchoWindow),
+		pending: newPending(g.opts.MaxPending),
+		echoes:  newEchoGuard(g.opts.EchoWindow),
 	}
 }
 
 // announce hands an ANNOUNCE to the node. An error ends the connection.
 func (s *session) announce(m *apimsg.Announce) error {
-	count := &s.server.common.count
-	if s.opts.StrictAnnounce && !s.notified {
+	count := &s.server.told
+	if s.server.opts.StrictAnnounce && !s.notified {
 		return errStrict
 	}
 	count.announces.Add(1)
@@ -66,7 +66,7 @@ func (s *session) announce(m *apimsg.Announce) error {
 		return nil
 	}
 	// The server's context, not the connection's, for the same reason.
-	ctx := s.server.common.ctx
+	ctx := s.server.ctx
 	if err := s.server.node.Announce(ctx, s.id, m.TTL, m.DataType, bytes.Clone(m.Data)); err != nil {
 		count.announceErrors.Add(1)
 		if !s.complained { // once a connection: a log must not be flooded either
@@ -90,7 +90,7 @@ func (s *session) mayEcho(m *apimsg.Announce) bool {
 // subscribe hands a NOTIFY to the node. An error ends the connection.
 func (s *session) subscribe(m *apimsg.Notify) error {
 	s.notified = true
-	s.server.common.count.notifies.Add(1)
+	s.server.told.notifies.Add(1)
 	s.limit.Wait(s.ctx)
 	if err := s.server.node.Subscribe(s.id, m.DataType); err != nil {
 		// Silence would leave the module waiting for what never comes.
@@ -104,10 +104,10 @@ func (s *session) subscribe(m *apimsg.Notify) error {
 func (s *session) validate(m *apimsg.Validation) {
 	rumor, open := s.answer(m.ID)
 	if !open {
-		s.server.common.count.strays.Add(1)
+		s.server.told.strays.Add(1)
 		return
 	}
-	s.server.common.count.validations.Add(1)
+	s.server.told.validations.Add(1)
 	s.server.node.Vote(s.id, rumor, m.Valid)
 }
 
@@ -126,7 +126,7 @@ func (s *session) answer(id uint16) (rumor [32]byte, open bool) {
 // deliver queues a rumor. The node calls it and must not be held up.
 func (s *session) deliver(id [32]byte, dataType uint16, data []byte) {
 	if len(data) > apimsg.MaxData {
-		s.server.common.count.oversize.Add(1)
+		s.server.told.oversize.Add(1)
 		return
 	}
 	if !s.enqueue(rumor{id, dataType, data}) {
@@ -143,7 +143,7 @@ func (s *session) enqueue(r rumor) bool {
 	switch {
 	case s.gone:
 		return true
-	case q.len >= s.opts.MaxQueue, q.len > 0 && q.bytes+len(r.data) > s.opts.MaxQueueBytes:
+	case q.len >= s.server.opts.MaxQueue, q.len > 0 && q.bytes+len(r.data) > s.server.opts.MaxQueueBytes:
 		return false
 	}
 	q.push(r)
@@ -155,7 +155,7 @@ func (s *session) enqueue(r rumor) bool {
 func (s *session) discard() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.server.common.count.dropped.Add(uint64(s.queue.len))
+	s.server.told.dropped.Add(uint64(s.queue.len))
 	s.gone, s.queue = true, queue{}
 }
 
@@ -205,7 +205,7 @@ func (s *session) pick(sent time.Time) (r rumor, wait time.Duration, ok bool) {
 		return rumor{}, 0, false
 	}
 	if s.waiting {
-		pace := s.opts.Pace * paceBacklog / time.Duration(paceBacklog+s.queue.peak-1)
+		pace := s.server.opts.Pace * paceBacklog / time.Duration(paceBacklog+s.queue.peak-1)
 		if wait = time.Until(sent.Add(pace)); wait > 0 {
 			return rumor{}, wait, false
 		}
@@ -215,7 +215,7 @@ func (s *session) pick(sent time.Time) (r rumor, wait time.Duration, ok bool) {
 
 // tell writes one NOTIFICATION.
 func (s *session) tell(r rumor) error {
-	count := &s.server.common.count
+	count := &s.server.told
 	s.note = apimsg.Notification{ID: s.ask(r), DataType: r.dataType, Data: r.data}
 	frame, err := apimsg.Append(s.frame[:0], &s.note)
 	s.note.Data = nil
@@ -236,7 +236,7 @@ func (s *session) ask(r rumor) (id uint16) {
 	defer s.mu.Unlock()
 	id, evicted := s.pending.issue(r.id)
 	if evicted {
-		s.server.common.count.evicted.Add(1)
+		s.server.told.evicted.Add(1)
 	}
 	s.echoes.told(time.Now(), c)
 	s.last, s.waiting = id, true

@@ -9,13 +9,25 @@ import (
 	"hearsay/apibridge/apimsg"
 )
 
-// Stats are a server's counters. All but Connections count since its start.
+// Stats are what every server counts. All but Connections count since its start.
 type Stats struct {
 	Connections  uint64 // open now
 	Accepted     uint64 // connections served
 	Refused      uint64 // connections beyond MaxConns, closed at once
 	Failed       uint64 // connections that the node did not take
 	AcceptErrors uint64 // failures to accept, each followed by a pause
+
+	Violations Violations // connections closed because a module broke the rules
+	Truncated  uint64     // connections that ended within a message
+	Stalled    uint64     // connections closed: a message was not complete in time
+	Overflowed uint64     // connections closed: their queue was full
+	Unread     uint64     // connections closed: a write did not end in time
+	Panics     uint64     // connections closed because serving them panicked
+}
+
+// GossipStats are the counters of a Gossip server.
+type GossipStats struct {
+	Stats
 
 	Announces      uint64 // received, however they fared
 	Echoes         uint64 // of them held back: repetitions of what was told
@@ -27,13 +39,18 @@ type Stats struct {
 	Evicted        uint64 // open NOTIFICATIONs given up for newer ones
 	Dropped        uint64 // NOTIFICATIONs that were queued when their connection ended
 	Oversize       uint64 // rumors too large for a NOTIFICATION
+}
 
-	Violations Violations // connections closed because a module broke the rules
-	Truncated  uint64     // connections that ended within a message
-	Stalled    uint64     // connections closed: a message was not complete in time
-	Overflowed uint64     // connections closed: their queue was full
-	Unread     uint64     // connections closed: a write did not end in time
-	Panics     uint64     // connections closed because serving them panicked
+// DHTStats are the counters of a DHT server.
+type DHTStats struct {
+	Stats
+
+	Puts      uint64 // received, however they fared
+	PutErrors uint64 // of them refused by the node
+	Gets      uint64 // received
+	Successes uint64 // GETs answered with a value
+	Failures  uint64 // GETs answered without one
+	Oversize  uint64 // values too large for a SUCCESS, answered as if there were none
 }
 
 // Violations count closed connections by the rule that was broken.
@@ -49,12 +66,21 @@ type Violations struct {
 type counters struct {
 	connections                                    atomic.Int64
 	accepted, refused, failed, acceptErrors        atomic.Uint64
-	announces, echoes, announceErrors, notifies    atomic.Uint64
-	notifications, validations, strays, evicted    atomic.Uint64
-	dropped, oversize                              atomic.Uint64
 	badSize, badType, badDirection, badLength      atomic.Uint64
 	strict, truncated, stalled, overflowed, unread atomic.Uint64
 	panics                                         atomic.Uint64
+}
+
+// gossipCounters are the live form of what GossipStats adds.
+type gossipCounters struct {
+	announces, echoes, announceErrors, notifies atomic.Uint64
+	notifications, validations, strays, evicted atomic.Uint64
+	dropped, oversize                           atomic.Uint64
+}
+
+// dhtCounters are the live form of what DHTStats adds.
+type dhtCounters struct {
+	puts, putErrors, gets, successes, failures, oversize atomic.Uint64
 }
 
 func (c *counters) stats() Stats {
@@ -64,17 +90,6 @@ func (c *counters) stats() Stats {
 		Refused:      c.refused.Load(),
 		Failed:       c.failed.Load(),
 		AcceptErrors: c.acceptErrors.Load(),
-
-		Announces:      c.announces.Load(),
-		Echoes:         c.echoes.Load(),
-		AnnounceErrors: c.announceErrors.Load(),
-		Notifies:       c.notifies.Load(),
-		Notifications:  c.notifications.Load(),
-		Validations:    c.validations.Load(),
-		Strays:         c.strays.Load(),
-		Evicted:        c.evicted.Load(),
-		Dropped:        c.dropped.Load(),
-		Oversize:       c.oversize.Load(),
 
 		Violations: Violations{
 			Size:      c.badSize.Load(),
@@ -88,6 +103,34 @@ func (c *counters) stats() Stats {
 		Overflowed: c.overflowed.Load(),
 		Unread:     c.unread.Load(),
 		Panics:     c.panics.Load(),
+	}
+}
+
+func (c *gossipCounters) stats(common Stats) GossipStats {
+	return GossipStats{
+		Stats:          common,
+		Announces:      c.announces.Load(),
+		Echoes:         c.echoes.Load(),
+		AnnounceErrors: c.announceErrors.Load(),
+		Notifies:       c.notifies.Load(),
+		Notifications:  c.notifications.Load(),
+		Validations:    c.validations.Load(),
+		Strays:         c.strays.Load(),
+		Evicted:        c.evicted.Load(),
+		Dropped:        c.dropped.Load(),
+		Oversize:       c.oversize.Load(),
+	}
+}
+
+func (c *dhtCounters) stats(common Stats) DHTStats {
+	return DHTStats{
+		Stats:     common,
+		Puts:      c.puts.Load(),
+		PutErrors: c.putErrors.Load(),
+		Gets:      c.gets.Load(),
+		Successes: c.successes.Load(),
+		Failures:  c.failures.Load(),
+		Oversize:  c.oversize.Load(),
 	}
 }
 

@@ -55,12 +55,12 @@ func (n *Node) Running() *node.Node {
 }
 
 // APIStats are the counters of the node's module API; all 0 WithoutAPI.
-func (n *Node) APIStats() apibridge.Stats {
+func (n *Node) APIStats() apibridge.GossipStats {
 	n.c.tb.Helper()
 	if r := n.mustRun(); r.bridge != nil {
 		return r.bridge.Stats()
 	}
-	return apibridge.Stats{}
+	return apibridge.GossipStats{}
 }
 
 func (n *Node) mustRun() *running {
