@@ -225,6 +225,8 @@ func (c controlled) Listen(types []uint16) (control.Listener, error) {
 
 func (c controlled) Watch() control.Watcher { return c.Node.Watch() }
 
+func (c controlled) Observe() control.Observer { return c.Node.Observe() }
+
 // stopping words what a request meets that comes just before the end.
 func stopping(err error) error {
 	if errors.Is(err, node.ErrStopped) {

@@ -136,7 +136,7 @@ func TestQueriesRefused(t *testing.T) {
 		many += fmt.Sprintf("&type=%d", i+1)
 	}
 	for _, target := range []string{
-		"/v1/id?x", "/v1/status?verbose=1", "/v1/peers?id=1", "/v1/events?type=1",
+		"/v1/id?x", "/v1/status?verbose=1", "/v1/peers?id=1", "/v1/events?types=1",
 		"/v1/listen", "/v1/listen?", "/v1/listen?type=", "/v1/listen?type=-1", "/v1/listen?type=65536", "/v1/listen?type=1,2",
 		"/v1/listen?type=0x10", "/v1/listen?type=+1", "/v1/listen?types=1", "/v1/listen?type=1&x=2", "/v1/listen?type=%zz", "/v1/listen?type=1;type=2",
 		many,

@@ -17,6 +17,9 @@ import (
 // 16 addresses each, and then some.
 const maxAnswer = 16 << 20
 
+// maxEvent bounds one event: all of the peers may have changed at once.
+const maxEvent = 16 << 20
+
 // Client asks one running node. Its methods may be called from several
 // goroutines; each ends when its context does. They fail with [ErrNoNode] if the
 // node is gone, and with an [Error] if it refused.
@@ -67,6 +70,11 @@ func ask[T any](ctx context.Context, c *Client, method, path string, body []byte
 
 // do sends a request and turns refusals into errors.
 func (c *Client) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	return c.doWith(ctx, method, path, body, "")
+}
+
+// doWith is do with the ID of the last event that was read, if there is one.
+func (c *Client) doWith(ctx context.Context, method, path string, body []byte, last string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.file.Address+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -74,6 +82,9 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 	req.Header.Set("Authorization", "Bearer "+c.file.Token)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -108,23 +119,31 @@ func (c *Client) gone(ctx context.Context, err error) error {
 	return fmt.Errorf("the node at %s does not answer: %w", c.file.Address, err)
 }
 
-// Stream is a sequence of events. It is for one goroutine, but Close may come
-// from another.
+// stream starts a stream of server-sent events.
+func (c *Client) stream(ctx context.Context, path, last string) (*lines, error) {
+	resp, err := c.doWith(ctx, http.MethodGet, path, nil, last)
+	if err != nil {
+		return nil, err
+	}
+	s := &lines{body: resp.Body, scan: bufio.NewScanner(resp.Body), gone: func(err error) error { return c.gone(ctx, err) }}
+	s.scan.Buffer(nil, maxEvent)
+	return s, nil
+}
+
+// Stream is a sequence of events of one kind. It is for one goroutine, but Close
+// may come from another.
 type Stream[T any] struct {
 	name  string
-	body  io.Closer
-	lines *bufio.Scanner
-	gone  func(error) error
+	lines *lines
 }
 
 // open starts a stream and waits until nothing more can be missed.
 func open[T any](ctx context.Context, c *Client, path, name string) (*Stream[T], error) {
-	resp, err := c.do(ctx, http.MethodGet, path, nil)
+	lines, err := c.stream(ctx, path, "")
 	if err != nil {
 		return nil, err
 	}
-	s := &Stream[T]{name: name, body: resp.Body, lines: bufio.NewScanner(resp.Body), gone: func(err error) error { return c.gone(ctx, err) }}
-	s.lines.Buffer(nil, maxBody)
+	s := &Stream[T]{name, lines}
 	if _, err := s.event("open"); err != nil {
 		s.Close()
 		return nil, err
@@ -146,28 +165,46 @@ func (s *Stream[T]) Next() (v T, err error) {
 }
 
 // Close ends the stream.
-func (s *Stream[T]) Close() { s.body.Close() }
+func (s *Stream[T]) Close() { s.lines.close() }
 
-// event reads up to the end of the next event with this name and returns its
-// data. Other events and comments are skipped.
+// event returns the data of the next event with this name. Others are skipped.
 func (s *Stream[T]) event(name string) ([]byte, error) {
-	var got, data []byte
-	for s.lines.Scan() {
-		line := s.lines.Bytes()
+	for {
+		if _, got, data, err := s.lines.event(); err != nil || got == name {
+			return data, err
+		}
+	}
+}
+
+// lines reads server-sent events.
+type lines struct {
+	body io.Closer
+	scan *bufio.Scanner
+	gone func(error) error
+}
+
+func (s *lines) close() { s.body.Close() }
+
+// event reads up to the end of the next event. Comments are skipped.
+func (s *lines) event() (id, name string, data []byte, err error) {
+	for s.scan.Scan() {
+		line := s.scan.Bytes()
 		field, value, _ := bytes.Cut(line, []byte(": "))
 		switch {
-		case len(line) == 0 && string(got) == name:
-			return data, nil
+		case len(line) == 0 && name != "":
+			return id, name, data, nil
 		case len(line) == 0:
-			got, data = nil, nil
+			id, data = "", nil
+		case string(field) == "id":
+			id = string(value)
 		case string(field) == "event":
-			got = bytes.Clone(value)
+			name = string(value)
 		case string(field) == "data":
 			data = bytes.Clone(value)
 		}
 	}
-	if err := s.lines.Err(); err != nil {
-		return nil, s.gone(err)
+	if err := s.scan.Err(); err != nil {
+		return "", "", nil, s.gone(err)
 	}
-	return nil, ErrEnded
+	return "", "", nil, ErrEnded
 }

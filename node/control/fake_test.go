@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"net"
@@ -32,9 +33,11 @@ type fake struct {
 	listenErr error
 
 	mu        sync.Mutex
+	addr      string
 	announced []node.Announcement
 	listeners map[*fakeListener]bool
 	watchers  map[*fakeWatcher]bool
+	observers map[*fakeObserver]bool
 }
 
 func (f *fake) Status() node.Status {
@@ -43,8 +46,17 @@ func (f *fake) Status() node.Status {
 		Neighbours: 1, Counters: map[string]uint64{"received": 7}}
 }
 
+// rename has the only peer be at another address.
+func (f *fake) rename(addr string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.addr = addr
+}
+
 func (f *fake) Peers() []node.Peer {
-	return []node.Peer{{ID: bob, State: node.PeerNeighbour, Since: f.started, Addrs: []string{"/ip4/127.0.0.1/tcp/6002"},
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return []node.Peer{{ID: bob, State: node.PeerNeighbour, Since: f.started, Addrs: []string{cmp.Or(f.addr, "/ip4/127.0.0.1/tcp/6002")},
 		Direction: "out", Transport: "tcp", RTT: 1500 * time.Microsecond, Source: "lan", Interests: []uint16{1}}}
 }
 
@@ -91,11 +103,31 @@ func (f *fake) Watch() Watcher {
 	return w
 }
 
+func (f *fake) Observe() Observer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	o := &fakeObserver{owner: f, c: make(chan node.Observed, 1024)}
+	if f.observers == nil {
+		f.observers = map[*fakeObserver]bool{}
+	}
+	f.observers[o] = true
+	return o
+}
+
+// show tells the observers.
+func (f *fake) show(o node.Observed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for to := range f.observers {
+		to.c <- o
+	}
+}
+
 // open is how many listeners and watchers nobody has closed.
 func (f *fake) open() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.listeners) + len(f.watchers)
+	return len(f.listeners) + len(f.watchers) + len(f.observers)
 }
 
 func (f *fake) tell(e node.PeerEvent) {
@@ -148,6 +180,20 @@ func (w *fakeWatcher) Close() {
 	w.owner.mu.Lock()
 	defer w.owner.mu.Unlock()
 	delete(w.owner.watchers, w)
+}
+
+type fakeObserver struct {
+	owner   *fake
+	c       chan node.Observed
+	dropped atomic.Uint64
+}
+
+func (o *fakeObserver) C() <-chan node.Observed { return o.c }
+func (o *fakeObserver) Dropped() uint64         { return o.dropped.Load() }
+func (o *fakeObserver) Close() {
+	o.owner.mu.Lock()
+	defer o.owner.mu.Unlock()
+	delete(o.owner.observers, o)
 }
 
 // pipes is a listener in memory whose connections obey virtual time.

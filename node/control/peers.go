@@ -13,6 +13,14 @@ var peerRoutes = []route{
 	{method: "GET", path: "/v1/routes", summary: "By whom the others' rumors come.", out: Routes{}, handle: (*Server).getRoutes},
 }
 
+var peerFeeds = []feed{{
+	events: []event{
+		{"peer", "Something happened to a peer.", PeerEvent{}},
+		{"peers", "What the node knows of some peers has changed.", PeersChanged{}},
+	},
+	start: (*Server).feedPeers,
+}}
+
 // Peers answers GET /v1/peers.
 type Peers struct {
 	Version int    `json:"version"`
@@ -28,7 +36,9 @@ type Peer struct {
 	Direction string    `json:"direction,omitempty"`
 	Transport string    `json:"transport,omitempty"`
 	Relayed   bool      `json:"relayed,omitempty"`
-	RTT       float64   `json:"rtt_ms,omitempty"` // milliseconds
+	RTT       float64   `json:"rtt_ms,omitempty"`     // milliseconds
+	Tree      bool      `json:"tree,omitempty"`       // presences are pushed to this neighbour in full, not only named
+	TreeTypes []uint16  `json:"tree_types,omitempty"` // data types of which rumors are, as far as both take them
 	Source    string    `json:"source,omitempty"`
 	Agent     string    `json:"agent,omitempty"`
 	Interests []uint16  `json:"interests,omitempty"`
@@ -64,6 +74,7 @@ func peersOf(all []node.Peer) Peers {
 			ID: p.ID.String(), State: string(p.State), Since: p.Since, Addrs: list(p.Addrs),
 			Direction: p.Direction, Transport: p.Transport, Relayed: p.Relayed,
 			RTT: milliseconds(p.RTT), Source: p.Source, Agent: p.Agent,
+			Tree: p.Tree, TreeTypes: p.TreeTypes,
 			Interests: p.Interests, LastError: p.LastError, NextDial: p.NextDial,
 		})
 	}

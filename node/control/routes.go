@@ -13,6 +13,9 @@ var routes = slices.Concat(
 	peerRoutes,
 	rumorRoutes,
 	eventRoutes,
+	figureRoutes,
+	sessionRoutes,
+	probeRoutes,
 	openapiRoutes,
 )
 
@@ -68,6 +71,12 @@ func (s *Server) handler() http.Handler {
 			w.Header().Set("Allow", allow)
 			s.fail(w, refuse(http.StatusMethodNotAllowed, "use "+allow, "%s takes no %q", path, r.Method))
 		})
+	}
+	if s.dashboard != nil { // anybody may have it: it is the same in every copy of the program
+		for _, pattern := range []string{"GET /{$}", "GET /dashboard/"} {
+			mux.Handle(pattern, s.dashboard)
+			open[pattern] = true
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, refuse(http.StatusNotFound, "see the documentation of the control API", "nothing is at %q", r.URL.Path))

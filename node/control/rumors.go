@@ -110,8 +110,16 @@ func parseTypes(query string) ([]uint16, error) {
 			return nil, refuse(http.StatusBadRequest, hint, "there is no parameter %q", name)
 		}
 	}
-	var types []uint16
-	for _, v := range values["type"] {
+	types, err := typesOf(values["type"], hint)
+	if err == nil && len(types) == 0 {
+		err = refuse(http.StatusBadRequest, hint, "no data type is given")
+	}
+	return types, err
+}
+
+// typesOf reads data types, in any order and repeated or not.
+func typesOf(values []string, hint string) (types []uint16, err error) {
+	for _, v := range values {
 		t, err := strconv.ParseUint(v, 10, 16)
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, hint, "%q is no data type", v)
@@ -120,9 +128,6 @@ func parseTypes(query string) ([]uint16, error) {
 	}
 	slices.Sort(types)
 	types = slices.Compact(types)
-	if len(types) == 0 {
-		return nil, refuse(http.StatusBadRequest, hint, "no data type is given")
-	}
 	if len(types) > MaxTypes {
 		return nil, refuse(http.StatusBadRequest, fmt.Sprintf("use several streams of at most %d", MaxTypes), "%d data types are too many", len(types))
 	}

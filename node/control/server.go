@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,6 +47,7 @@ type Node interface {
 	// Listen takes rumors of these data types, without a vote on them.
 	Listen(types []uint16) (Listener, error)
 	Watch() Watcher
+	Observe() Observer
 }
 
 // Listener is a bounded queue of rumors that never makes the node wait.
@@ -70,19 +72,28 @@ type Config struct {
 	StateDir string
 	// TTL is how many hops announcements go that do not say it, 0 = unlimited.
 	TTL uint8
+	// Dashboard serves the page at / and what it needs below /dashboard/, to
+	// anybody on this machine; nil = there is none.
+	Dashboard http.Handler
+	// Metrics serves /metrics, to anybody on this machine; nil = there are none.
+	Metrics http.Handler
 	// Log takes the server's complaints; nil discards them.
 	Log *slog.Logger
 }
 
 // Server is the control API of one node.
 type Server struct {
-	node     Node
-	dir      string
-	ttl      uint8
-	file     file
-	hosts    []string // allowed Host headers
-	listener net.Listener
-	log      *slog.Logger
+	node               Node
+	dir                string
+	ttl                uint8
+	file               file
+	hosts              []string // allowed Host headers
+	listener           net.Listener
+	log                *slog.Logger
+	hub                *hub
+	figures            figures
+	sessions           *sessions
+	dashboard, metrics http.Handler // nil = none
 
 	conns     atomic.Int64
 	streams   chan struct{} // holds one element per open stream
@@ -120,12 +131,16 @@ func newServer(cfg Config, n Node, l net.Listener) *Server {
 		file:      file{Version: Version, Address: l.Addr().String(), Token: rand.Text(), PID: os.Getpid()},
 		listener:  l,
 		log:       cfg.Log,
+		sessions:  newSessions(),
+		dashboard: cfg.Dashboard,
+		metrics:   cfg.Metrics,
 		streams:   make(chan struct{}, MaxStreams),
 		announces: make(chan struct{}, maxPending),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.hub = newHub(s.log, func(emit emitter) (func(), error) { return startAll(s, feeds, emit) })
 	_, port, _ := net.SplitHostPort(s.file.Address)
 	for _, host := range []string{"127.0.0.1", "::1", "localhost"} {
 		s.hosts = append(s.hosts, net.JoinHostPort(host, port))
@@ -152,6 +167,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.listener) }()
+	var background sync.WaitGroup
+	background.Go(func() { s.keepFigures(requests) })
+	defer background.Wait()
 	var err error
 	select {
 	case <-ctx.Done():
@@ -168,6 +186,7 @@ func (s *Server) Serve(ctx context.Context) error {
 
 // Close frees the port and removes the control file. Closing twice is no error.
 func (s *Server) Close() error {
+	s.hub.end(true)
 	err := s.listener.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil

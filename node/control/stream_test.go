@@ -15,6 +15,11 @@ import (
 	"hearsay/node"
 )
 
+// peerEvents streams what happens to peers.
+func peerEvents(t *testing.T, c *Client) (*Stream[PeerEvent], error) {
+	return open[PeerEvent](t.Context(), c, "/v1/events?only=peer", "peer")
+}
+
 func TestListen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}
@@ -53,7 +58,7 @@ func TestQuietStream(t *testing.T) {
 		f := &fake{}
 		_, c, _, stop := inMemory(t, f)
 		defer stop()
-		stream, err := c.Events(t.Context())
+		stream, err := peerEvents(t, c)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,7 +143,7 @@ func TestStreamsAreCapped(t *testing.T) {
 				}
 				open = append(open, stream)
 			} else {
-				stream, err := c.Events(t.Context())
+				stream, err := peerEvents(t, c)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -146,7 +151,7 @@ func TestStreamsAreCapped(t *testing.T) {
 			}
 		}
 		var refused *Error
-		if _, err := c.Events(t.Context()); !errors.As(err, &refused) || refused.Status != 503 {
+		if _, err := peerEvents(t, c); !errors.As(err, &refused) || refused.Status != 503 {
 			t.Errorf("one too many: %v", err)
 		}
 		if _, err := c.Status(t.Context()); err != nil {
@@ -178,7 +183,7 @@ func TestStreamEnds(t *testing.T) {
 		if _, err := stream.Next(); !errors.Is(err, ErrEnded) {
 			t.Errorf("node stopped: %v", err)
 		}
-		events, err := c.Events(t.Context())
+		events, err := peerEvents(t, c)
 		if err != nil {
 			t.Fatal(err)
 		}
