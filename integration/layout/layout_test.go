@@ -98,6 +98,8 @@ var rules = []rule{
 		reason: "a node can be embedded without its bridge, its files and its commands"},
 	{under: "node/control", never: within("apibridge", "node/transport", "node/journal", "discovery", "cmd"),
 		reason: "the control API shows what package node tells, and not how it works"},
+	{under: "integration/interop", only: standard,
+		reason: "a second implementation that shared code with the first one would share its mistakes"},
 	{under: "", never: within("cmd"), reason: "commands are wiring: nobody can build on them"},
 }
 
@@ -169,6 +171,7 @@ func TestRulesBite(t *testing.T) {
 		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"},
 		{"apibridge/", module + "node"}, {"apibridge/", "github.com/libp2p/go-libp2p"}, {"node", module + "apibridge"}, {"node/control", module + "node/transport"},
 		{"", module + "cmd/hearsay"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"}, {"node/health", module + "node/gossip"},
+		{"integration/interop", module + "node/gossip"}, {"integration/interop", "google.golang.org/protobuf/encoding/protowire"},
 	} {
 		i := slices.IndexFunc(rules, func(r rule) bool { return r.under == bad.under })
 		if i < 0 {
