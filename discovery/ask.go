@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -14,6 +15,11 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
+// ErrHandshake: somebody answers at an address, but does not understand this
+// node. So it is with another network key, or with none; it can also be a program
+// of another kind, or a machine without time.
+var ErrHandshake = errors.New("somebody answers there and cannot be talked to, as with another network key (network_key) on one side, or none")
+
 // askID asks the node at addr for its peer ID.
 //
 // A libp2p handshake needs to know whom it calls, so this calls a peer that
@@ -21,7 +27,7 @@ import (
 // the other end proves who it is instead, and the handshake fails with that.
 // Since the ID is new each time, the swarm's back-off after failed dials, which
 // is kept by peer, never delays the next question.
-func askID(ctx context.Context, h host.Host, addr ma.Multiaddr) (peer.ID, error) {
+func askID(ctx context.Context, h host.Host, addr ma.Multiaddr, asking func(peer.ID) func()) (peer.ID, error) {
 	_, public, err := crypto.GenerateEd25519Key(rand.Reader)
 	if err != nil {
 		return "", err
@@ -34,6 +40,9 @@ func askID(ctx context.Context, h host.Host, addr ma.Multiaddr) (peer.ID, error)
 		h.Peerstore().ClearAddrs(nobody)
 		h.Peerstore().RemovePeer(nobody)
 	}()
+	if asking != nil {
+		defer asking(nobody)()
+	}
 	ctx = network.WithForceDirectDial(ctx, "asking for a peer ID")
 	err = h.Connect(ctx, peer.AddrInfo{ID: nobody, Addrs: []ma.Multiaddr{addr}})
 	var mismatch sec.ErrPeerIDMismatch
@@ -53,6 +62,9 @@ func askID(ctx context.Context, h host.Host, addr ma.Multiaddr) (peer.ID, error)
 		if causes := dial.Unwrap(); len(causes) > 0 {
 			err = causes[len(causes)-1]
 		}
+	}
+	if strings.Contains(err.Error(), "failed to negotiate security protocol") { // which has no type
+		err = fmt.Errorf("%w: %w", ErrHandshake, err)
 	}
 	return "", err
 }

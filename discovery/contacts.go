@@ -24,7 +24,7 @@ const (
 	// contactLookup and contactAsk bound the question for a name's addresses
 	// and the one for the peer ID at an address.
 	contactLookup = 5 * time.Second
-	contactAsk    = 5 * time.Second
+	contactAsk    = 7 * time.Second // longer than the 5 s that a handshake may take
 )
 
 // ContactState says how far a contact has come.
@@ -50,6 +50,7 @@ type ContactStatus struct {
 	// does now.
 	FormerID  peer.ID
 	LastError string // of the last attempt, "" if it succeeded
+	Foreign   bool   // the last attempt failed with ErrHandshake
 	Attempts  int    // since the contact was connected last
 	NextTry   time.Time
 }
@@ -123,6 +124,7 @@ func (l *contactLoop) run(ctx context.Context) {
 		l.update(func(s *ContactStatus) {
 			s.State, s.LastError, s.NextTry = state, "", time.Now().Add(next)
 			s.Attempts++
+			s.Foreign = errors.Is(err, ErrHandshake)
 			if err != nil {
 				s.LastError = err.Error()
 			}

@@ -99,6 +99,11 @@ type Config struct {
 	// from several goroutines. Optional.
 	ContactLearnt func(address string, id peer.ID)
 
+	// Asking is called before a peer is dialled that does not exist, to learn who
+	// does at a contact's address, and done afterwards: a connection gater must let
+	// it pass. Optional.
+	Asking func(peer.ID) (done func())
+
 	// Kademlia looks in the network's DHT. It needs a first peer from elsewhere.
 	Kademlia bool
 	// DHTOptions are added to the DHT's own: a datastore and a validator, for
@@ -163,7 +168,7 @@ func New(cfg Config) (*Discovery, error) {
 		watch:     d.watch,
 		connected: connected,
 		lookup:    lookup,
-		ask:       func(ctx context.Context, a ma.Multiaddr) (peer.ID, error) { return askID(ctx, h, a) },
+		ask:       func(ctx context.Context, a ma.Multiaddr) (peer.ID, error) { return askID(ctx, h, a, cfg.Asking) },
 		found:     d.newMechanism(SourceContact, true).candidate,
 		learnt:    cfg.ContactLearnt,
 	}

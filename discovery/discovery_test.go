@@ -157,14 +157,14 @@ func TestAskIDAgainAndAgain(t *testing.T) {
 	at := b.Network().ListenAddresses()[0]
 	do(t, b.Network().Close())
 	for range 20 {
-		if id, err := askID(t.Context(), a, at); err == nil || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "backoff") {
+		if id, err := askID(t.Context(), a, at, nil); err == nil || !strings.Contains(err.Error(), "refused") || strings.Contains(err.Error(), "backoff") {
 			t.Fatalf("nobody listens, but got %v, %v", id, err)
 		}
 	}
 	b = newHost(t, at.String())
 	begin := time.Now()
 	for range 20 {
-		if id, err := askID(t.Context(), a, at); err != nil || id != b.ID() {
+		if id, err := askID(t.Context(), a, at, nil); err != nil || id != b.ID() {
 			t.Fatalf("got %v, %v", id, err)
 		}
 	}
@@ -177,7 +177,7 @@ func TestAskIDAgainAndAgain(t *testing.T) {
 	}
 	// Who is already connected can be asked, too.
 	do(t, a.Connect(t.Context(), peer.AddrInfo{ID: b.ID(), Addrs: b.Addrs()}))
-	if id, err := askID(t.Context(), a, at); err != nil || id != b.ID() {
+	if id, err := askID(t.Context(), a, at, nil); err != nil || id != b.ID() {
 		t.Fatalf("got %v, %v", id, err)
 	}
 }

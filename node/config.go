@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
@@ -25,6 +26,12 @@ type Config struct {
 	// StateDir is where the journal lives. "" keeps everything in memory: then
 	// the epoch rests on the clock alone.
 	StateDir string
+	// NetworkKey closes the network to everybody who has not the same; nil = it
+	// is open.
+	NetworkKey *identity.NetworkKey
+	// Allow lists the peers that may have connections, nil = everybody.
+	// [Node.Allow] replaces it.
+	Allow []peer.ID
 	// Listen are the TCP addresses to listen on; none = do not listen.
 	Listen []multiaddr.Multiaddr
 	// Contacts are the first contacts, as package discovery reads them.

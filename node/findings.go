@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,6 +11,7 @@ import (
 
 	"hearsay/discovery"
 	"hearsay/node/health"
+	"hearsay/node/transport"
 )
 
 // healthPause is how often the node looks at itself. Delays of findings are at
@@ -117,6 +120,30 @@ func (n *Node) facts() health.Facts {
 		if l.Relayed {
 			f.Relayed++
 		}
+		if l.ToldTime {
+			f.Clocks = append(f.Clocks, l.Ahead)
+		}
+		if l.Work != 0 && int(l.Work)-1 != n.cfg.DifficultyBits {
+			if f.Difficulties == nil {
+				f.Difficulties = make(map[string]int)
+			}
+			f.Difficulties[peer.ID(l.Peer).String()] = int(l.Work) - 1
+		}
 	}
+	met := func(kind error) (all []health.Met) {
+		for p, at := range n.links.Failures(kind) {
+			all = append(all, health.Met{Who: peer.ID(p).String(), At: at})
+		}
+		slices.SortFunc(all, func(a, b health.Met) int { return cmp.Compare(a.Who, b.Who) })
+		return all
+	}
+	f.OtherKey, f.OtherNetwork = met(transport.ErrHandshake), met(transport.ErrNetwork)
+	for _, c := range found.Contacts {
+		if c.Foreign {
+			f.OtherKey = append(f.OtherKey, health.Met{Who: c.Address, At: f.Now})
+		}
+	}
+	f.Closed = n.cfg.NetworkKey != nil
+	f.Refused = n.gate.keptOut()
 	return f
 }

@@ -37,7 +37,7 @@ const (
 )
 
 // newHost assembles the host: TCP with Noise and yamux, and nothing else.
-func newHost(id *identity.Identity, listen []multiaddr.Multiaddr, agent string) (host.Host, error) {
+func newHost(cfg *Config, gate *gate) (host.Host, error) {
 	mux := *yamux.DefaultTransport
 	mux.KeepAliveInterval = keepAlive
 	mux.ConnectionWriteTimeout = keepAlive
@@ -59,21 +59,25 @@ func newHost(id *identity.Identity, listen []multiaddr.Multiaddr, agent string) 
 		return nil, err
 	}
 	opts := []libp2p.Option{
-		libp2p.Identity(id.PrivKey()),
+		libp2p.Identity(cfg.Identity.PrivKey()),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, (*yamux.Transport)(&mux)),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(conns),
-		libp2p.UserAgent(agent),
+		libp2p.UserAgent(cfg.Agent),
+		libp2p.ConnectionGater(gate),
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
 		libp2p.DisableIdentifyAddressDiscovery(),
 	}
-	if len(listen) == 0 {
+	if cfg.NetworkKey != nil {
+		opts = append(opts, libp2p.PrivateNetwork(cfg.NetworkKey[:]))
+	}
+	if len(cfg.Listen) == 0 {
 		opts = append(opts, libp2p.NoListenAddrs)
 	} else {
-		opts = append(opts, libp2p.ListenAddrs(listen...))
+		opts = append(opts, libp2p.ListenAddrs(cfg.Listen...))
 	}
 	return libp2p.New(opts...)
 }

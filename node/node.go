@@ -44,6 +44,7 @@ type Node struct {
 	sealer  *sealer
 	started time.Time
 	health  healthWatch
+	gate    *gate
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop
@@ -125,8 +126,9 @@ func (n *Node) assemble() error {
 	if err != nil {
 		return err
 	}
+	n.gate = newGate(n.cfg.Identity.ID(), n.cfg.Allow)
 	if n.host == nil {
-		if n.host, err = newHost(n.cfg.Identity, n.cfg.Listen, n.cfg.Agent); err != nil {
+		if n.host, err = newHost(&n.cfg, n.gate); err != nil {
 			return fmt.Errorf("listening on %v: %w", n.cfg.Listen, err)
 		}
 	}
@@ -161,7 +163,7 @@ func (n *Node) assemble() error {
 		return err
 	}
 	n.sealer = &sealer{id: n.cfg.Identity, bits: n.cfg.DifficultyBits, emit: n.emit, parent: n.ctx}
-	n.links, err = transport.New(transport.Config{Host: n.host, Network: n.cfg.Network, Agent: n.cfg.Agent, Emit: n.emit, Trace: n.trace})
+	n.links, err = transport.New(transport.Config{Host: n.host, Network: n.cfg.Network, Agent: n.cfg.Agent, Work: uint32(n.cfg.DifficultyBits) + 1, Emit: n.emit, Trace: n.trace})
 	return err
 }
 

@@ -37,6 +37,7 @@ func (n *Node) newDiscovery() (*discovery.Discovery, error) {
 		MDNS:     n.cfg.MDNS,
 		Local:    n.cfg.MDNS,
 		Kademlia: n.cfg.Kademlia,
+		Asking:   n.gate.asking,
 	}
 	for _, text := range n.cfg.Contacts {
 		c, err := discovery.ParseContact(text)
@@ -76,6 +77,9 @@ func (n *Node) found(c discovery.Candidate) {
 }
 
 func (n *Node) candidate(info peer.AddrInfo, source gossip.Source) {
+	if !n.gate.allows(info.ID) {
+		return
+	}
 	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, addrTTL)
 	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source, Net: transport.NetGroupOf(info.Addrs)})
 }

@@ -34,6 +34,8 @@ type Facts struct {
 
 	Reach Reach
 
+	// Closed says that this node has a network key.
+	Closed bool
 	// OtherKey, OtherNetwork and Refused are peers that were met lately.
 	OtherKey     []Met // speak with another network key, or with none
 	OtherNetwork []Met // of networks of other names

@@ -218,9 +218,14 @@ func strangers(_ *Judge, f Facts) (cs []Condition) {
 		return recent
 	}
 	if who := fresh(f.OtherKey); len(who) > 0 {
-		cs = append(cs, one(OtherNetworkKey,
-			fmt.Sprintf("At %s there is somebody with whom no connection can be made, as it is when one side has another network key (network_key), or none.", named(who)),
-			"give all nodes of a closed network the same file: hearsay key show --network FILE tells two keys apart; or take the address away if it is not of this network")...)
+		has := "has none"
+		severity := Info // whoever it is, it wants to be by itself
+		if f.Closed {
+			has, severity = "has one", Warning
+		}
+		cs = append(cs, Condition{Code: OtherNetworkKey, Severity: severity,
+			Text: fmt.Sprintf("At %s somebody answers and cannot be talked to, as it is where one side has another network key (network_key), or none; this node %s.", named(who), has),
+			Cure: "give all nodes of a closed network the same file: hearsay key show --network FILE tells keys apart by their fingerprints; or take the address away if it is not of this network"})
 	}
 	if who := fresh(f.OtherNetwork); len(who) > 0 {
 		cs = append(cs, one(OtherNetwork, fmt.Sprintf("Nodes of other networks came to this one: %s. They are ignored.", named(who)),

@@ -47,7 +47,8 @@ var rows = []struct {
 	{"a fast clock", func(f *Facts) { f.Clocks = []time.Duration{-time.Hour, -2 * time.Hour, 0} }, ClockSkewed, "", Error, "1h0m0s ahead of", "timedatectl"},
 	{"one other clock", func(f *Facts) { f.Clocks = []time.Duration{time.Hour} }, ClockSkewed, "", Error, "only neighbour; one of the two", "timedatectl"},
 	{"other work", func(f *Facts) { f.Difficulties, f.BadWork = map[string]int{"p": 20}, 3 }, OtherDifficulty, "", Warning, "p asks for 20 bits", "difficulty_bits"},
-	{"another key", func(f *Facts) { f.OtherKey = []Met{{Who: "/ip4/192.0.2.1/tcp/1", At: noon}} }, OtherNetworkKey, "", Warning, "192.0.2.1", "key show --network"},
+	{"a key, which is wanted here", func(f *Facts) { f.OtherKey = []Met{{Who: "/ip4/192.0.2.1/tcp/1", At: noon}} }, OtherNetworkKey, "", Info, "this node has none", "key show --network"},
+	{"another key", func(f *Facts) { f.Closed = true; f.OtherKey = []Met{{Who: "/ip4/192.0.2.1/tcp/1", At: noon}} }, OtherNetworkKey, "", Warning, "192.0.2.1", "key show --network"},
 	{"other networks", func(f *Facts) {
 		f.OtherNetwork = []Met{{Who: "a", At: noon}, {Who: "b", At: noon}, {Who: "c", At: noon}, {Who: "d", At: noon}}
 	}, OtherNetwork, "", Info, "a, b, c and 1 more", "network = NAME"},

@@ -21,7 +21,7 @@ const maxFileSize = 64 << 10
 // write. Anything else, pipes and devices included, is refused without
 // waiting. A missing file gives an error that satisfies [fs.ErrNotExist].
 func Load(path string) (*Identity, error) {
-	text, err := readPrivate(path)
+	text, err := readPrivate(path, hostkeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("hostkey %q: %w", path, err)
 	}
@@ -32,26 +32,31 @@ func Load(path string) (*Identity, error) {
 	return id, nil
 }
 
-func readPrivate(path string) ([]byte, error) {
+// secretFile is a kind of file that holds a secret, in the words of errors.
+type secretFile struct{ name, create string }
+
+var hostkeyFile = secretFile{"a hostkey", "hearsay key new"}
+
+func readPrivate(path string, kind secretFile) ([]byte, error) {
 	// Looked at before it is opened, since opening alone can set off a device;
 	// looked at again afterwards, since it may have been replaced in between.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, missing(path, kind, err)
 	}
-	if err := checkFile(path, info); err != nil {
+	if err := checkFile(path, kind, info); err != nil {
 		return nil, err
 	}
 	// O_NONBLOCK: a pipe put there in between must not make us wait.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, missing(path, err)
+		return nil, missing(path, kind, err)
 	}
 	defer f.Close()
 	if info, err = f.Stat(); err != nil {
 		return nil, err
 	}
-	if err := checkFile(path, info); err != nil {
+	if err := checkFile(path, kind, info); err != nil {
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
@@ -59,13 +64,13 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, err
 	}
 	if len(text) > maxFileSize {
-		return nil, errors.New("more than 64 KiB, so it is no key; " + adviceNew)
+		return nil, errors.New("more than 64 KiB, so it is no key; make one with: " + kind.create + " NEWFILE")
 	}
 	return text, nil
 }
 
 // missing words the error of a file that could not be opened.
-func missing(path string, err error) error {
+func missing(path string, kind secretFile, err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -73,28 +78,28 @@ func missing(path string, err error) error {
 		// Deliberately no fs.ErrNotExist: there is something at path.
 		return fmt.Errorf("a symbolic link to %q, which does not exist", target)
 	}
-	return fmt.Errorf("%w; make one with: hearsay key new %s", fs.ErrNotExist, shellQuote(path))
+	return fmt.Errorf("%w; make one with: %s %s", fs.ErrNotExist, kind.create, shellQuote(path))
 }
 
-func checkFile(path string, info fs.FileInfo) error {
+func checkFile(path string, kind secretFile, info fs.FileInfo) error {
 	mode := info.Mode()
 	switch mode.Type() {
 	case 0:
 	case fs.ModeDir:
 		return errors.New("a folder; name the key file in it")
 	case fs.ModeNamedPipe:
-		return errors.New("a named pipe, and a hostkey is a regular file")
+		return errors.New("a named pipe, and " + kind.name + " is a regular file")
 	case fs.ModeSocket:
-		return errors.New("a socket, and a hostkey is a regular file")
+		return errors.New("a socket, and " + kind.name + " is a regular file")
 	default:
-		return errors.New("a device, and a hostkey is a regular file")
+		return errors.New("a device, and " + kind.name + " is a regular file")
 	}
 	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() && owner.Uid != 0 {
 		return fmt.Errorf("it belongs to user %d, who can change it, and this process runs as user %d; chown it, or run as its owner",
 			owner.Uid, os.Geteuid())
 	}
 	if mode.Perm()&0o077 != 0 {
-		return fmt.Errorf("others may access it (mode %04o), and a hostkey is secret; run: chmod 600 %s", mode.Perm(), shellQuote(path))
+		return fmt.Errorf("others may access it (mode %04o), and %s is secret; run: chmod 600 %s", mode.Perm(), kind.name, shellQuote(path))
 	}
 	return nil
 }

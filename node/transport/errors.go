@@ -16,7 +16,15 @@ var (
 	errSlow     = errors.New("the peer takes too little, too slowly")
 	errStalled  = errors.New("the peer began a frame and did not end it in time")
 	errNoAnswer = errors.New("the peer did not answer the greeting in time")
-	errNetwork  = errors.New("the peer is in another network")
+)
+
+var (
+	// ErrNetwork: the peer's network has another name.
+	ErrNetwork = errors.New("the peer is in another network")
+	// ErrHandshake: somebody answers at the peer's address, but does not
+	// understand this node. So it is with another network key, or with none; it
+	// can also be a program of another kind, or a machine without time.
+	ErrHandshake = errors.New("somebody answers there and cannot be talked to, as with another network key (network_key) on one side, or none")
 )
 
 // Codes by which a peer learns why its stream was reset, where the transport
@@ -53,7 +61,7 @@ func explain(err error) error {
 	}
 	switch se.ErrorCode {
 	case codeNetwork:
-		return errNetwork
+		return ErrNetwork
 	case codeStale:
 		return errors.New("the peer had given the link up")
 	case codeSlow:

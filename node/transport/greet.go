@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -24,6 +25,7 @@ type inbound struct {
 	stream network.Stream
 	reader *bufio.Reader
 	hello  wire.Hello
+	ahead  time.Duration // of the peer's clock
 }
 
 // dial sees to it that there is a link or a DialFailed.
@@ -166,7 +168,7 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 			return in, nil
 		}
 		if ctx.Err() != nil || !handshakeFailed(err) {
-			return nil, fmt.Errorf("no connection: %w", err)
+			return nil, noConnection(err)
 		}
 		pause := 50*time.Millisecond + rand.N(100*time.Millisecond)
 		if l.t.host.ID() > l.peer {
@@ -180,9 +182,24 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, fmt.Errorf("no connection: %w", err)
+			return nil, noConnection(err)
 		}
 	}
+}
+
+// noConnection words a failed dial, and says so if the peer's address was reached
+// and nobody there could be understood.
+func noConnection(err error) error {
+	var de *swarm.DialError
+	if errors.As(err, &de) {
+		for _, te := range de.DialErrors {
+			// The upgrader's error has no type.
+			if other := new(sec.ErrPeerIDMismatch); te.Cause != nil && !errors.As(te.Cause, other) && strings.Contains(te.Cause.Error(), "failed to negotiate security protocol") {
+				return fmt.Errorf("%w: %w", ErrHandshake, err)
+			}
+		}
+	}
+	return fmt.Errorf("no connection: %w", err)
 }
 
 // handshakeFailed reports whether the peer's address was reached and something
@@ -219,6 +236,7 @@ func (l *link) open(ctx context.Context, id laneID, answers uint64) (network.Str
 	}
 	hello, err := wire.AppendHello(nil, wire.Hello{
 		Version: wire.Version, Network: l.t.cfg.Network, Agent: l.t.cfg.Agent, Session: l.session, Answers: answers,
+		Time: uint64(time.Now().UnixMilli()), Work: l.t.cfg.Work,
 	})
 	if err == nil {
 		stop := context.AfterFunc(ctx, func() { abort(s, codeSlow) })
@@ -269,7 +287,7 @@ func (t *Transport) accept(id laneID, s network.Stream) {
 	case err != nil:
 		t.refuse(s, refusedHello, network.StreamProtocolViolation, err)
 	case in.hello.Network != t.cfg.Network:
-		t.refuse(s, refusedNet, codeNetwork, fmt.Errorf("%w: %q, this one is %q", errNetwork, in.hello.Network, t.cfg.Network))
+		t.refuse(s, refusedNet, codeNetwork, fmt.Errorf("%w: %q, this one is %q", ErrNetwork, in.hello.Network, t.cfg.Network))
 	case id == gossipLane:
 		t.offer(p, rem, in)
 	default:
@@ -306,7 +324,11 @@ func (t *Transport) readHello(id laneID, s network.Stream) (*inbound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no hello: %w", err)
 	}
-	return &inbound{stream: s, reader: r, hello: hello}, nil
+	in := &inbound{stream: s, reader: r, hello: hello}
+	if hello.Time != 0 && hello.Time < 1<<53 {
+		in.ahead = time.UnixMilli(int64(hello.Time)).Sub(time.Now())
+	}
+	return in, nil
 }
 
 // offer makes a peer's gossip stream part of a link: of the one that it
@@ -360,7 +382,7 @@ func (t *Transport) offer(p peer.ID, rem *remote, in *inbound) {
 
 // pair gives a link the peer's gossip stream. t.mu is held.
 func (l *link) pair(in *inbound) {
-	l.paired, l.theirs = true, in.hello
+	l.paired, l.theirs, l.ahead = true, in.hello, in.ahead
 	l.own(in.stream)
 	l.inbound <- in
 }

@@ -73,6 +73,7 @@ type link struct {
 	paired  bool                  // the peer's gossip stream is here
 	since   time.Time             // when it came up
 	theirs  wire.Hello            // of the peer's gossip stream
+	ahead   time.Duration         // of the peer's clock when it came
 	in      [lanes]network.Stream // the peer's streams, while they are read
 	streams []network.Stream      // all, to be closed
 	how     manner
@@ -179,7 +180,7 @@ func (l *link) report(dial bool) {
 	why, err := l.why, l.err
 	t.mu.Unlock()
 	t.stats.ends[why].Add(1)
-	broke := errors.Is(err, errNetwork) || why == endFrame || why == endRumor || why == endLane
+	broke := errors.Is(err, ErrNetwork) || why == endFrame || why == endRumor || why == endLane
 	switch {
 	case broke && news && t.mayWarn():
 		log.Warnf("link to %s ended: %v", l.peer, err)

@@ -185,10 +185,10 @@ func TestOtherNetwork(t *testing.T) {
 	introduce(a.host, b.host)
 	a.Dial(b.id)
 	a.awaitFailed(b.id)
-	if f := a.Failure(b.id); f.Err != errNetwork {
+	if f := a.Failure(b.id); f.Err != ErrNetwork {
 		t.Errorf("the dialler knows: %v", f.Err)
 	}
-	if f := b.Failure(a.id); !errors.Is(f.Err, errNetwork) || !strings.Contains(f.Err.Error(), `"test"`) {
+	if f := b.Failure(a.id); !errors.Is(f.Err, ErrNetwork) || !strings.Contains(f.Err.Error(), `"test"`) {
 		t.Errorf("the dialled knows: %v", f.Err)
 	}
 	if n := b.Stats().Ended["other_network"]; n != 1 {

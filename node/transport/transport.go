@@ -37,6 +37,9 @@ type Config struct {
 	Network string
 	// Agent is what Hello tells about this program, up to wire.MaxAgent bytes.
 	Agent string
+	// Work is one more than the bits of proof of work that Hello tells, 0 = tell
+	// nothing.
+	Work uint32
 	// Emit takes in events. It may block, and is called by several goroutines,
 	// none of which holds a lock. Once nobody takes events any more it has to
 	// return all the same, or Close waits for it.
@@ -180,7 +183,7 @@ func (t *Transport) Probe(p gossip.PeerID) {
 		defer cancel()
 		if err := t.host.Connect(ctx, peer.AddrInfo{ID: peer.ID(p)}); err != nil {
 			t.mu.Lock()
-			t.failed(peer.ID(p), fmt.Errorf("no connection: %w", err))
+			t.failed(peer.ID(p), noConnection(err))
 			t.mu.Unlock()
 			t.cfg.Emit(gossip.DialFailed{Peer: p})
 			return
@@ -300,6 +303,9 @@ type LinkInfo struct {
 	Direction  network.Direction // of the connection below
 	RemoteAddr string            // multiaddr, without the peer ID
 	Relayed    bool              // through a relay, which limits time and data
+	Ahead      time.Duration     // of the peer's clock against this node's when the link began; 0 too if it did not tell
+	ToldTime   bool              // it told its clock
+	Work       uint32            // one more than the bits of proof of work that it asks for, 0 = it did not tell
 	Agent      string            // name and version as the peer tells them: not to be printed unquoted
 	QueueLen   int               // messages waiting to be written
 	QueueBytes int               // about their size
@@ -323,6 +329,9 @@ func (t *Transport) Links() []LinkInfo {
 			Direction: conn.Stat().Direction,
 			Relayed:   conn.Stat().Limited,
 			Agent:     l.theirs.Agent,
+			Ahead:     l.ahead,
+			ToldTime:  l.theirs.Time != 0,
+			Work:      l.theirs.Work,
 		}
 		if a := conn.RemoteMultiaddr(); a != nil {
 			info.RemoteAddr = a.String()
@@ -343,6 +352,20 @@ func (t *Transport) Failure(p gossip.PeerID) Failure {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.failures[peer.ID(p)]
+}
+
+// Failures are the peers without a link whose last failure is of this kind, with
+// its time.
+func (t *Transport) Failures(kind error) map[gossip.PeerID]time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	of := make(map[gossip.PeerID]time.Time)
+	for p, f := range t.failures {
+		if rem := t.remotes[p]; errors.Is(f.Err, kind) && (rem == nil || rem.link == nil || rem.link.stage != up) {
+			of[gossip.PeerID(p)] = f.At
+		}
+	}
+	return of
 }
 
 // failed notes an error and reports whether it is news. t.mu is held.

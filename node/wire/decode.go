@@ -32,7 +32,7 @@ var (
 	idsSchema   = schema{1: varint, 2: chunk}
 	// schemas has Frame's kinds by their numbers.
 	schemas = [...]schema{
-		fieldHello:        {1: varint, 2: chunk, 3: chunk, 4: fixed64, 5: fixed64},
+		fieldHello:        {1: varint, 2: chunk, 3: chunk, 4: fixed64, 5: fixed64, 6: varint, 7: varint},
 		fieldInterests:    {1: chunk, 2: varint},
 		fieldPush:         pushSchema,
 		fieldReceipt:      {1: chunk},

@@ -48,8 +48,12 @@ func interpret(stream []byte) (meaning string, again []byte) {
 		if err == nil {
 			var h Hello
 			if h, err = DecodeHello(body); err == nil {
-				fmt.Fprintf(&words, "hello version=%d network=%q agent=%q session=%#x answers=%#x\n",
+				fmt.Fprintf(&words, "hello version=%d network=%q agent=%q session=%#x answers=%#x",
 					h.Version, h.Network, h.Agent, h.Session, h.Answers)
+				if h.Time != 0 || h.Work != 0 {
+					fmt.Fprintf(&words, " time=%d work=%d", h.Time, h.Work)
+				}
+				words.WriteByte('\n')
 				again, _ = AppendHello(again, h)
 				continue
 			}

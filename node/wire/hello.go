@@ -13,6 +13,9 @@ const Version = 1
 // MaxAgent bounds Hello's agent, in bytes.
 const MaxAgent = 64
 
+// MaxWork bounds Hello's Work: no SHA-256 has more zero bits.
+const MaxWork = 257
+
 // Hello is the first frame of every stream, and comes nowhere else. It is the
 // adapter's business: the core hears of a peer after it.
 type Hello struct {
@@ -26,6 +29,12 @@ type Hello struct {
 	// if the sender knew of none. A stream that comes late is told from the
 	// one that is meant by it.
 	Answers uint64
+	// Time is the sender's clock when it wrote this, in Unix ms, 0 = not told.
+	// Nothing but health depends on it: it is how a wrong clock is noticed.
+	Time uint64
+	// Work is one more than the leading zero bits that the sender asks of a
+	// rumor's proof of work, 0 = not told. For health, too.
+	Work uint32
 }
 
 func (h Hello) check() error {
@@ -38,6 +47,8 @@ func (h Hello) check() error {
 		return malformed("network name of %d bytes, allowed are 1 to %d", len(h.Network), gossip.MaxNetwork)
 	case len(h.Agent) > MaxAgent:
 		return malformed("agent name of %d bytes, at most %d", len(h.Agent), MaxAgent)
+	case h.Work > MaxWork:
+		return malformed("proof of work of %d bits, and a hash has 256", h.Work-1)
 	case !utf8.ValidString(h.Network) || !utf8.ValidString(h.Agent):
 		return malformed("network or agent name is not UTF-8")
 	}
@@ -54,7 +65,9 @@ func AppendHello(dst []byte, h Hello) ([]byte, error) {
 		b = appendChunk(b, 2, h.Network)
 		b = appendChunk(b, 3, h.Agent)
 		b = appendFixed(b, 4, h.Session)
-		return appendFixed(b, 5, h.Answers)
+		b = appendFixed(b, 5, h.Answers)
+		b = appendNumber(b, 6, h.Time)
+		return appendNumber(b, 7, uint64(h.Work))
 	}), nil
 }
 
@@ -81,6 +94,10 @@ func DecodeHello(body []byte) (Hello, error) {
 			h.Session = s.number
 		case 5:
 			h.Answers = s.number
+		case 6:
+			h.Time = s.number
+		case 7:
+			h.Work = uint32(s.upTo(MaxWork))
 		}
 	}
 	if s.err == nil {

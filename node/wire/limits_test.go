@@ -168,6 +168,7 @@ func TestSenderRefuses(t *testing.T) {
 		{Version: 1, Session: 1, Network: "n", Agent: strings.Repeat("a", MaxAgent+1)},
 		{Version: 1, Session: 1, Network: "n\xff"},
 		{Version: 1, Session: 1, Network: "n", Agent: "\xff"},
+		{Version: 1, Session: 1, Network: "n", Work: MaxWork + 1},
 	} {
 		if got, err := AppendHello(nil, h); err == nil || len(got) != 0 {
 			t.Errorf("%+v is sent as %x", h, got)

@@ -212,6 +212,8 @@ func TestHelloRoundTrip(t *testing.T) {
 			Agent:   rapid.StringN(-1, -1, MaxAgent).Draw(t, "agent"),
 			Session: rapid.Uint64Min(1).Draw(t, "session"),
 			Answers: rapid.Uint64().Draw(t, "answers"),
+			Time:    rapid.Uint64().Draw(t, "time"),
+			Work:    rapid.Uint32Max(MaxWork).Draw(t, "work"),
 		}
 		stream, err := AppendHello(nil, h)
 		if err != nil {
