@@ -48,6 +48,7 @@ func lastError(n *Node, of peer.ID) string {
 // Nodes with one key are neighbours. One with another key, or with none, is none,
 // and is told why: in its findings and in what it says of the peer.
 func TestClosedNetwork(t *testing.T) {
+	t.Parallel()
 	key, other := identity.NewNetworkKey(), identity.NewNetworkKey()
 	with := func(k *identity.NetworkKey) func(*Config) { return func(c *Config) { c.NetworkKey = k } }
 	a, _ := startNode(t, with(&key))
@@ -92,6 +93,7 @@ func TestClosedNetwork(t *testing.T) {
 // Who is not on the list gets no connection, whichever side begins; who is taken
 // off it loses the one it has, and who is put on it gets one.
 func TestAllowedPeers(t *testing.T) {
+	t.Parallel()
 	stranger, _ := startNode(t, nil)
 	friend, _ := startNode(t, nil)
 	a, _ := startNode(t, func(c *Config) {
@@ -126,6 +128,7 @@ func TestAllowedPeers(t *testing.T) {
 
 // A neighbour that asks for another proof of work is noticed by both.
 func TestOtherDifficultyIsFound(t *testing.T) {
+	t.Parallel()
 	a, _ := startNode(t, nil)
 	b, _ := startNode(t, func(c *Config) { c.DifficultyBits = 6 })
 	introduce(a, b)

@@ -42,7 +42,7 @@ type kindOfFrame struct {
 }
 
 var kinds = map[uint64]kindOfFrame{
-	1:  {"hello", "", form{1: number, 2: chunk, 3: chunk, 4: fixed, 5: fixed}, readHello},
+	1:  {"hello", "", form{1: number, 2: chunk, 3: chunk, 4: fixed, 5: fixed, 6: number, 7: number}, readHello},
 	2:  {"interests", gossipStream, form{1: chunk}, readInterests},
 	3:  {"push", gossipStream, form{1: chunk, 2: fixed, 3: chunk, 4: chunk, 5: number, 6: number}, readPush},
 	4:  {"receipt", gossipStream, form{1: chunk}, readReceipt},
@@ -114,7 +114,9 @@ func readHello(m *message, _ *int) (any, error) {
 		Agent   string `json:"agent"`
 		Session octets `json:"session"`
 		Answers octets `json:"answers"`
-	}{m.number(1), string(m.bytes(2)), string(m.bytes(3)), nonceBytes(m.number(4)), nonceBytes(m.number(5))}
+		Time    uint64 `json:"time,omitempty"`
+		Work    uint64 `json:"work,omitempty"`
+	}{m.number(1), string(m.bytes(2)), string(m.bytes(3)), nonceBytes(m.number(4)), nonceBytes(m.number(5)), m.number(6), m.number(7)}
 	switch {
 	case h.Version == 0 || h.Version >= 1<<32:
 		return nil, errors.New("a version out of its limits")
@@ -124,6 +126,8 @@ func readHello(m *message, _ *int) (any, error) {
 		return nil, errors.New("an agent out of its limits")
 	case m.number(4) == 0:
 		return nil, errors.New("no session")
+	case h.Work > 257:
+		return nil, errors.New("more work than a hash has bits")
 	}
 	return h, nil
 }

@@ -74,7 +74,7 @@ var kinds = []Kind{
 	{StateUnwritable, "The state folder cannot be written", Warning, 0},
 	{NoNeighbour, "No neighbour", Warning, 30 * time.Second},
 	{OtherNetworkKey, "Others use another network key", Warning, 0},
-	{OtherDifficulty, "Others ask for another proof of work", Warning, 5 * time.Second},
+	{OtherDifficulty, "Others ask for another proof of work", Warning, 0},
 	{RelayedOnly, "All neighbours are behind relays", Warning, 30 * time.Second},
 	{VotesLate, "Modules do not validate in time", Warning, 0},
 	{FilesLow, "Few files may still be opened", Warning, 10 * time.Second},
