@@ -137,7 +137,7 @@ func (l *link) admit(m gossip.Message) bool {
 func (l *link) verified(records []gossip.PeerRecord) []gossip.PeerRecord {
 	good := records[:0]
 	for _, r := range records {
-		v, err := VerifyRecord(r.Bytes)
+		v, err := l.t.known.verify(r.Bytes)
 		if err != nil {
 			l.t.stats.badRecords.Add(1)
 			log.Debugf("%s told a bad record: %v", l.peer, err)

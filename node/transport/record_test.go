@@ -160,3 +160,50 @@ func TestProbe(t *testing.T) {
 		t.Error("nothing is said about why")
 	}
 }
+
+// TestRecordCache: a record that is known is the same, and one that only
+// resembles it is verified like any other.
+func TestRecordCache(t *testing.T) {
+	c := newRecordCache()
+	want := selfRecord(t, newHost(t))
+	first, err := c.verify(want.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := c.verify(bytes.Clone(want.Bytes))
+	if err != nil || again.Peer != want.Peer || again.Seq != want.Seq || &again.Bytes[0] != &first.Bytes[0] {
+		t.Errorf("the second time %+v, %v", again, err)
+	}
+	for range 2 {
+		if _, err := c.verify(damaged(want.Bytes)); err == nil {
+			t.Error("a damaged record is taken")
+		}
+	}
+	if _, err := c.verify(make([]byte, gossip.MaxRecord+1)); err == nil {
+		t.Error("a record that is too long is taken")
+	}
+	if c.good.Len() != 1 {
+		t.Errorf("%d records are remembered", c.good.Len())
+	}
+}
+
+// BenchmarkRecord is a peer record of an Ed25519 key with three addresses, the
+// first time and when it is known.
+func BenchmarkRecord(b *testing.B) {
+	r := selfRecord(b, newHost(b))
+	b.Run("new", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := VerifyRecord(r.Bytes); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("known", func(b *testing.B) {
+		c := newRecordCache()
+		for b.Loop() {
+			if _, err := c.verify(r.Bytes); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

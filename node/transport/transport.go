@@ -101,6 +101,7 @@ type Transport struct {
 	stats  counters
 	muted  atomic.Bool // no more Received: the node is leaving
 	warned atomic.Int64
+	known  recordCache
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -147,6 +148,7 @@ func newTransport(cfg Config, timing timing) (*Transport, error) {
 		timing:   timing,
 		remotes:  make(map[peer.ID]*remote),
 		failures: make(map[peer.ID]Failure),
+		known:    newRecordCache(),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	for id := range lanes {
