@@ -52,6 +52,7 @@ type State struct {
 	presenceByID    map[RumorID]*member
 	presenceByShort map[ShortID]*member
 	own             ownPresence
+	membersFull     time.Time // when there was last no room for one
 
 	// Who is lost, and this node's own state (suspect.go, health.go).
 	suspects suspects
