@@ -180,7 +180,7 @@ func (s *State) merelyNamed(c *candidate) bool {
 }
 
 func (s *State) dialEnded(c *candidate) {
-	c.dialling, c.probing, c.swap, c.look = false, false, false, false
+	c.dialling, c.probing, c.swap = false, false, false
 	s.dials--
 	s.after(taskDial, 0)
 }

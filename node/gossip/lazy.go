@@ -325,10 +325,8 @@ func (s *State) onGraft(l *link, m *Graft) {
 			}
 		}
 	}
-	ids := m.IDs[:min(len(m.IDs), MaxIDs)]
-	for i, short := range ids {
+	for _, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
 		if len(l.unanswered) >= maxUnanswered {
-			s.withdraw(l, m.Group, ids[i:])
 			l.retry = true
 			break
 		}
@@ -352,8 +350,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 		} else {
 			delete(l.lazy, m.Group)
 		}
-		if e.spreadable() && l.wants(m.Group) && (!e.holders.has(l.slot) || l.offered[id]) {
-			delete(l.offered, id)
+		if e.spreadable() && l.wants(m.Group) && !e.holders.has(l.slot) {
 			e.holders.set(l.slot)
 			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted()}, false)
 		}

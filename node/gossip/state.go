@@ -52,7 +52,6 @@ type State struct {
 	presenceByID    map[RumorID]*member
 	presenceByShort map[ShortID]*member
 	own             ownPresence
-	membersFull     time.Time // when there was last no room for one
 
 	// Who is lost, and this node's own state (suspect.go, health.go).
 	suspects suspects
@@ -68,7 +67,6 @@ type State struct {
 	banned         map[PeerID]time.Time
 	dials          int
 	strangerAt     time.Time // before which no stranger is dialled without need
-	lookAt         time.Time // before which no taker of a rare type is looked for (look.go)
 	leaving        bool
 	observed       bool // people watch (observe.go)
 
@@ -109,7 +107,6 @@ const (
 	taskSync                 // a periodic comparison of stores
 	taskCompare              // comparisons go on
 	taskShuffle              // peers are exchanged
-	taskLook                 // takers of rare types are looked for
 
 	tasks
 )
@@ -252,8 +249,6 @@ func (s *State) runDue() {
 			next = s.compare()
 		case taskShuffle:
 			next = s.shuffle()
-		case taskLook:
-			next = s.lookRound()
 		}
 		s.schedule(task(t), next)
 	}

@@ -34,7 +34,6 @@ type candidate struct {
 	refused  bool      // it had no room when it was last asked
 	wanted   bool      // it takes a type for which neighbours are missing
 	swap     bool      // it is being dialled to take another's place
-	look     bool      // it is being dialled to see what it has (look.go)
 }
 
 // onCandidate takes in a peer that the driver found.
