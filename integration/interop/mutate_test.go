@@ -142,7 +142,7 @@ func changes(leaf any, long bool) (list []any) {
 			}
 			return append(list, leaf+"x")
 		}
-		for i := range b {
+		for i := 0; i < len(b); i += stride {
 			for bit := range 8 {
 				if long || bit == (i*5+3)%8 {
 					other := bytes.Clone(b)
