@@ -245,10 +245,18 @@ func (s *State) checkViews(c *checks) {
 	c.most("lost neighbours that are retried", lost, maxLost)
 	counted := newShares()
 	for _, can := range s.candidateOrder {
-		counted.add(can, 1)
+		c.that(can.linked == (s.links[can.peer] != nil), "a candidate is wrong about being a neighbour")
+		again := *can
+		counted.add(&again)
+		c.that(can.like.net == s.shares.nets[can.net] && can.like.informant == s.shares.informants[can.informant],
+			"a candidate is counted elsewhere")
 	}
-	c.that(maps.Equal(counted.nets, s.shares.nets) && maps.Equal(counted.informants, s.shares.informants) && maps.Equal(counted.sources, s.shares.sources),
+	c.that(sameCounts(counted.nets, s.shares.nets) && sameCounts(counted.informants, s.shares.informants) && sameCounts(counted.sources, s.shares.sources),
 		"the shares of candidates are miscounted")
+}
+
+func sameCounts[K comparable](a, b map[K]*int) bool {
+	return maps.EqualFunc(a, b, func(m, n *int) bool { return *m == *n })
 }
 
 func (s *State) checkLocal(c *checks) {

@@ -231,7 +231,7 @@ func (s *State) dialMissing() time.Time {
 	for _, c := range s.candidateOrder {
 		at := c.next
 		switch {
-		case c.dialling || c.gone || s.links[c.peer] != nil || s.banned[c.peer].After(s.now):
+		case c.dialling || c.gone || c.linked || s.isBanned(c.peer):
 			continue
 		case full && c.wanted:
 		case full && !c.missed && !s.apart(c):
@@ -356,7 +356,7 @@ func (s *State) probe() {
 		return target == nil || a && !b || a == b && c.met.Before(target.met)
 	}
 	for _, c := range s.candidateOrder {
-		if c.dialling || c.gone || s.links[c.peer] != nil || c.next.After(s.now) || s.now.Sub(c.met) < metLately {
+		if c.dialling || c.gone || c.linked || c.next.After(s.now) || s.now.Sub(c.met) < metLately {
 			continue
 		}
 		if better(c) {

@@ -32,52 +32,92 @@ func (s *State) netGroup(r *PeerRecord) NetGroup {
 	return s.cfg.NetGroup(r.Bytes)
 }
 
-// shares counts candidates by what they have in common.
+// shares counts candidates by what they have in common. Counters stay where they
+// are while anybody is counted there, so that a candidate can keep them at hand:
+// when there is no room each is weighed for each newcomer.
 type shares struct {
-	nets       map[NetGroup]int
-	informants map[PeerID]int
-	sources    map[Source]int
+	nets       map[NetGroup]*int
+	informants map[PeerID]*int
+	sources    map[Source]*int
 }
+
+// kin are the counters of what a candidate has in common with others, nil where
+// nothing is counted.
+type kin struct{ net, informant, source *int }
 
 func newShares() shares {
-	return shares{make(map[NetGroup]int), make(map[PeerID]int), make(map[Source]int)}
+	return shares{make(map[NetGroup]*int), make(map[PeerID]*int), make(map[Source]*int)}
 }
 
-func count[K comparable](m map[K]int, k K, n int) {
-	if m[k] += n; m[k] == 0 {
+func counter[K comparable](m map[K]*int, k K) *int {
+	n := m[k]
+	if n == nil {
+		n = new(int)
+		m[k] = n
+	}
+	*n++
+	return n
+}
+
+// add counts a candidate in.
+func (h *shares) add(c *candidate) {
+	c.like = kin{}
+	if c.net != "" {
+		c.like.net = counter(h.nets, c.net)
+	}
+	if c.informant != "" {
+		c.like.informant = counter(h.informants, c.informant)
+	}
+	n := counter(h.sources, c.source)
+	if c.source.writable() {
+		c.like.source = n
+	}
+}
+
+// remove counts it out.
+func (h *shares) remove(c *candidate) {
+	discount(h.sources, c.source)
+	if c.net != "" {
+		discount(h.nets, c.net)
+	}
+	if c.informant != "" {
+		discount(h.informants, c.informant)
+	}
+}
+
+func discount[K comparable](m map[K]*int, k K) {
+	if n := m[k]; *n > 1 {
+		*n--
+	} else {
 		delete(m, k)
 	}
 }
 
-// add counts a candidate in, or with n = -1 out.
-func (h *shares) add(c *candidate, n int) {
-	count(h.sources, c.source, n)
-	if c.net != "" {
-		count(h.nets, c.net, n)
-	}
-	if c.informant != "" {
-		count(h.informants, c.informant, n)
-	}
+// writable reports whether others can write to a source as they like.
+func (src Source) writable() bool { return src == SourceKademlia || src == SourceLAN }
+
+// Each of these reports whether there are already as many like c as there may be.
+
+func (h *shares) netFull(c *candidate) bool {
+	n := h.nets[c.net]
+	return n != nil && *n >= maxCandidates/groupShare
 }
 
-// Each of these reports whether there are already as many like c as there may
-// be, more of them being so many more.
-
-func (h *shares) netFull(c *candidate, more int) bool {
-	return c.net != "" && h.nets[c.net]+more > maxCandidates/groupShare
+func (h *shares) informantFull(c *candidate) bool {
+	n := h.informants[c.informant]
+	return n != nil && *n >= maxCandidates/groupShare
 }
 
-func (h *shares) informantFull(c *candidate, more int) bool {
-	return c.informant != "" && h.informants[c.informant]+more > maxCandidates/groupShare
+func (h *shares) sourceFull(c *candidate) bool {
+	n := h.sources[c.source]
+	return n != nil && c.source.writable() && *n >= maxCandidates/sourceShare
 }
 
-func (h *shares) sourceFull(c *candidate, more int) bool {
-	return (c.source == SourceKademlia || c.source == SourceLAN) && h.sources[c.source]+more > maxCandidates/sourceShare
-}
-
-// over reports whether a candidate is of a kind of which there are too many.
-func (h *shares) over(c *candidate) bool {
-	return h.netFull(c, 0) || h.informantFull(c, 0) || h.sourceFull(c, 0)
+// over reports whether there are too many of a kind.
+func (k *kin) over() bool {
+	return k.net != nil && *k.net > maxCandidates/groupShare ||
+		k.informant != nil && *k.informant > maxCandidates/groupShare ||
+		k.source != nil && *k.source > maxCandidates/sourceShare
 }
 
 // chosen counts the neighbours of this node's own choice, and those that it is
@@ -111,7 +151,7 @@ func (s *State) beyond(net NetGroup) bool {
 // as many neighbours as it may have.
 func (s *State) othersThan(chosen map[NetGroup]int) bool {
 	for _, c := range s.candidateOrder {
-		if s.links[c.peer] == nil && !c.gone && c.fails == 0 && !s.banned[c.peer].After(s.now) && (c.net == "" || chosen[c.net] < groupLinks) {
+		if !c.linked && !c.gone && c.fails == 0 && !s.isBanned(c.peer) && (c.net == "" || chosen[c.net] < groupLinks) {
 			return true
 		}
 	}

@@ -119,8 +119,8 @@ func TestGroupsInPassiveView(t *testing.T) {
 		n.do(Candidate{Peer: PeerID(fmt.Sprint("other", i)), Source: SourceExchange, Net: NetGroup(fmt.Sprint("9.", i%100))})
 		n.do(Candidate{Peer: PeerID(fmt.Sprint("worse", i)), Source: SourceExchange, Net: "1.2.0.0/16"})
 	}
-	if got := n.s.shares.nets["1.2.0.0/16"]; got > maxCandidates/groupShare {
-		t.Errorf("%d of %d candidates are of one group", got, len(n.s.candidates))
+	if got := n.s.shares.nets["1.2.0.0/16"]; *got > maxCandidates/groupShare {
+		t.Errorf("%d of %d candidates are of one group", *got, len(n.s.candidates))
 	}
 	if err := n.s.Check(); err != nil {
 		t.Error(err)

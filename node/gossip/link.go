@@ -73,7 +73,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		s.dialEnded(c)
 	}
 	beyond := ev.Dialled && s.beyond(ev.Net)
-	if until, ok := s.banned[ev.Peer]; ok && until.After(s.now) {
+	if s.isBanned(ev.Peer) {
 		s.refuseLink(ev.Peer, ByeMisbehaved, "it misbehaved")
 		return
 	}
@@ -186,6 +186,9 @@ func (s *State) dropLink(l *link) {
 		m.holders.clear(l.slot)
 	}
 	delete(s.links, l.peer)
+	if c := s.candidates[l.peer]; c != nil {
+		c.linked = false
+	}
 	s.linkOrder[l.slot] = nil
 	s.syncGone(l.peer)
 	s.replaceParent(l)
@@ -218,6 +221,11 @@ func (s *State) ban(p PeerID) {
 	if len(s.banned) < maxBanned {
 		s.banned[p] = s.now.Add(banTime)
 	}
+}
+
+// isBanned reports whether a peer must not come yet.
+func (s *State) isBanned(p PeerID) bool {
+	return len(s.banned) > 0 && s.banned[p].After(s.now)
 }
 
 func (s *State) onReceived(ev Received) {

@@ -100,8 +100,8 @@ func (s *State) shuffle() time.Time {
 	}
 	s.drawMembers(maxCandidates/2 - len(s.candidates))
 	offer := s.introduction()
-	offer = s.choose(offer, offeredLinks, l.peer, func(c *candidate) bool { return s.links[c.peer] != nil })
-	offer = s.choose(offer, MaxOffered, l.peer, func(c *candidate) bool { return s.links[c.peer] == nil })
+	offer = s.choose(offer, offeredLinks, l.peer, func(c *candidate) bool { return c.linked })
+	offer = s.choose(offer, MaxOffered, l.peer, func(c *candidate) bool { return !c.linked })
 	s.count.Shuffles++
 	s.askPeers(l, offer)
 	// What was sampled long ago becomes a candidate again.
@@ -150,7 +150,7 @@ func (s *State) swap() {
 	var fit []*candidate
 	nets := make(map[NetGroup]int)
 	for _, c := range s.candidateOrder {
-		if c.dialling || c.gone || s.links[c.peer] != nil || c.fails > 0 || c.next.After(s.now) || s.banned[c.peer].After(s.now) ||
+		if c.dialling || c.gone || c.linked || c.fails > 0 || c.next.After(s.now) || s.isBanned(c.peer) ||
 			!early && c.net == "" {
 			continue
 		}

@@ -106,7 +106,7 @@ func (s *State) drawTakers() {
 	// Those that were drawn before stay drawn.
 	again := func(failed bool) {
 		for _, c := range s.candidateOrder {
-			if m := s.members[c.peer]; m != nil && s.links[c.peer] == nil && !c.gone && failed == (c.fails > 0 || c.refused) {
+			if m := s.members[c.peer]; m != nil && !c.linked && !c.gone && failed == (c.fails > 0 || c.refused) {
 				c.wanted = s.takesOneOf(m, missing)
 			}
 		}

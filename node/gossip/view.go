@@ -26,6 +26,7 @@ type candidate struct {
 	via   PeerID
 
 	pause              // when it may be dialled
+	linked   bool      // it is a neighbour
 	dialling bool      // or probed
 	probing  bool      // it is only a probe
 	lost     time.Time // when its last link ended, zero = never had one
@@ -34,6 +35,8 @@ type candidate struct {
 	refused  bool      // it had no room when it was last asked
 	wanted   bool      // it takes a type for which neighbours are missing
 	swap     bool      // it is being dialled to take another's place
+
+	like kin // counters of those that have something in common with it
 }
 
 // onCandidate takes in a peer that the driver found.
@@ -52,7 +55,9 @@ func (s *State) hear(ev Candidate, informant PeerID) {
 	if ev.Net == "" {
 		ev.Net = s.netGroup(ev.Record)
 	}
-	s.heardOf(ev.Peer, ev.Record)
+	if c == nil || c.fails > 0 || ev.Record != nil && (c.record == nil || ev.Record.Seq > c.record.Seq) {
+		s.heardOf(ev.Peer, ev.Record) // else the sampler has seen it
+	}
 	switch {
 	case c == nil:
 		c = &candidate{peer: ev.Peer, source: ev.Source, informant: informant, net: ev.Net, known: s.now, anchor: ev.Anchor}
@@ -96,22 +101,23 @@ func (s *State) recall(r PeerRecord) {
 }
 
 func (s *State) addCandidate(c *candidate) {
+	c.linked = s.links[c.peer] != nil
 	s.candidates[c.peer] = c
 	s.candidateOrder = append(s.candidateOrder, c)
-	s.shares.add(c, 1)
+	s.shares.add(c)
 }
 
 // change alters what a candidate is counted by.
 func (s *State) change(c *candidate, f func()) {
-	s.shares.add(c, -1)
+	s.shares.remove(c)
 	f()
-	s.shares.add(c, 1)
+	s.shares.add(c)
 }
 
 // forget drops a candidate, but not when it may be dialled again.
 func (s *State) forget(i int) {
 	c := s.candidateOrder[i]
-	s.shares.add(c, -1)
+	s.shares.remove(c)
 	s.pauses.put(c.peer, c.pause, s.now)
 	delete(s.candidates, c.peer)
 	s.candidateOrder = slices.Delete(s.candidateOrder, i, i+1)
@@ -129,7 +135,7 @@ func (s *State) useless(c *candidate) int {
 		return 0
 	case c.fails > 0:
 		return 100 + c.fails
-	case s.shares.over(c):
+	case c.like.over():
 		return 3
 	case c.source != SourceExchange && c.source != SourceInbound:
 		return 0
@@ -150,10 +156,10 @@ func (s *State) room(fresh *candidate) bool {
 	if len(s.candidates) < maxCandidates {
 		return true
 	}
-	net, informant, source := s.shares.netFull(fresh, 1), s.shares.informantFull(fresh, 1), s.shares.sourceFull(fresh, 1)
+	net, informant, source := s.shares.netFull(fresh), s.shares.informantFull(fresh), s.shares.sourceFull(fresh)
 	worst, most, seen := -1, 0, 0
 	for i, c := range s.candidateOrder {
-		if c.dialling || s.links[c.peer] != nil {
+		if c.dialling || c.linked {
 			continue
 		}
 		u := s.useless(c)
@@ -201,6 +207,7 @@ func (s *State) linked(l *link) {
 	}
 	l.apart = c.apart
 	c.fails, c.gone, c.missed, c.refused, c.anchor, c.apart = 0, false, false, false, false, false
+	c.linked = true
 }
 
 // lostLink plans how to get a neighbour back, or another in its place.
@@ -279,7 +286,7 @@ func (s *State) onRefusal(p PeerID, m *Bye) {
 func (s *State) turnedAway(c *candidate) {
 	c.apart = true
 	for _, other := range s.candidateOrder {
-		if other.informant == c.peer && s.links[other.peer] == nil {
+		if other.informant == c.peer && !other.linked {
 			other.apart, other.via = true, c.peer
 		}
 	}
