@@ -145,7 +145,7 @@ func TestInformant(t *testing.T) {
 		return &l
 	}
 	for range 10 {
-		n.up("B")
+		n.do(LinkUp{Peer: "B", Dialled: true}) // whom this node chose it asks, however many it knows
 		n.recv("B", list())
 		n.do(LinkDown{"B"})
 	}
@@ -162,7 +162,7 @@ func TestInformant(t *testing.T) {
 		t.Errorf("%d records refused of %d, want all but %d", refused, named, informantBurst)
 	}
 	n.wait(10 * time.Second)
-	n.up("B")
+	n.do(LinkUp{Peer: "B", Dialled: true})
 	n.recv("B", list())
 	if refused := n.s.Status().Counters.RecordsRefused; refused != 10*MaxRecords-10 {
 		t.Errorf("%d records refused ten seconds later, want ten fewer than %d", refused, 10*MaxRecords)

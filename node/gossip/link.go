@@ -38,12 +38,15 @@ type link struct {
 	heard   time.Time // when the last message came
 	pinged  time.Time // when the last ping went, zero = answered
 	number  uint64    // of the last ping
+	pings   bool      // it pings, too
+	yields  bool      // it is its turn to ping
 	spared  bool      // it was silent for too long, and pinged once more
 	rtt     time.Duration
 	leaving bool // it ends the link
 	left    bool // because it shuts down
 
 	askedPeers bool      // our PeersRequest is open
+	introduced bool      // it was told our record
 	answers    allowance // to its own
 	dull       bool      // its last list had nothing new
 	fillBudget int       // bytes that anti-entropy may send it
@@ -119,7 +122,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		s.push(l, &Push{Rumor: m.r, Hops: addHop(m.hops)}, false)
 	}
 	if s.cfg.PeerExchange {
-		s.askPeers(l, s.introduction())
+		s.greet(l)
 		if s.cfg.Shuffle > 0 {
 			s.after(taskShuffle, s.jitter(max(s.cfg.Shuffle>>s.hurry, min(s.cfg.Shuffle, time.Second))))
 		}
@@ -250,12 +253,14 @@ func (s *State) onReceived(ev Received) {
 	case *Interests:
 		s.onInterests(l, m)
 	case *Ping:
+		// The two ends take turns, for one ping shows both that the other is alive.
+		l.pings, l.yields = true, !l.pinged.IsZero() && s.cfg.Self > l.peer
 		s.do(Send{To: l.peer, Msg: &Pong{m.Number}})
 	case *Pong:
 		if !l.pinged.IsZero() && m.Number == l.number {
 			l.rtt = s.now.Sub(l.pinged)
 			l.pinged = time.Time{}
-			s.after(taskLinks, pingInterval)
+			s.schedule(taskLinks, l.heard.Add(l.silence()))
 		}
 	case *PeersRequest:
 		s.onPeersRequest(l, m)
@@ -334,7 +339,7 @@ func (s *State) checkLinks() time.Time {
 			continue
 		}
 		switch {
-		case l.pinged.IsZero() && (l.number == 0 || s.now.Sub(l.heard) >= pingInterval):
+		case l.pinged.IsZero() && (l.number == 0 || s.now.Sub(l.heard) >= l.silence()):
 			// A new neighbour is pinged at once, to know the round trip.
 			s.ping(l)
 		case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:
@@ -355,7 +360,7 @@ func (s *State) checkLinks() time.Time {
 			continue
 		}
 		if l.pinged.IsZero() {
-			sooner(l.heard.Add(pingInterval))
+			sooner(l.heard.Add(l.silence()))
 		} else {
 			sooner(l.pinged.Add(pingDead - pingInterval))
 		}
@@ -372,9 +377,17 @@ func (s *State) checkLinks() time.Time {
 	return next
 }
 
+// silence is how long nothing may be heard on a link before it is pinged.
+func (l *link) silence() time.Duration {
+	if l.yields {
+		return pingInterval + pingTurn
+	}
+	return pingInterval
+}
+
 func (s *State) ping(l *link) {
 	l.number++
-	l.pinged = s.now
+	l.pinged, l.yields = s.now, l.pings
 	s.do(Send{To: l.peer, Msg: &Ping{l.number}})
 }
 

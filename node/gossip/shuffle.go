@@ -29,6 +29,8 @@ const (
 	// halves its pace when idleShuffles had no news.
 	shuffleHurry = 5
 	idleShuffles = 3
+	// Who knows so many peers is no newcomer.
+	enoughCandidates = maxCandidates / 2
 	// Of what a shuffle offers, so many are neighbours; the rest is from the
 	// passive view.
 	offeredLinks = MaxOffered / 3
@@ -80,8 +82,26 @@ func (s *State) mayTell(p PeerID) bool {
 
 // askPeers asks a neighbour for peers. One answer is taken.
 func (s *State) askPeers(l *link, offer []PeerRecord) {
-	l.askedPeers = true
+	l.askedPeers, l.introduced = true, true
 	s.do(Send{To: l.peer, Msg: &PeersRequest{offer}})
+}
+
+// greet asks a new neighbour for peers: who knows few says no more than who it is
+// and is given many, who knows enough exchanges as in a shuffle with one that it
+// chose, and leaves it to those who came to ask.
+func (s *State) greet(l *link) {
+	switch {
+	case len(s.candidates) < enoughCandidates:
+		s.askPeers(l, s.introduction())
+	case l.dialled:
+		s.askPeers(l, s.trade(l))
+	}
+}
+
+// trade is a choice of peers to exchange: this node, neighbours, and others.
+func (s *State) trade(l *link) []PeerRecord {
+	given := s.choose(s.introduction(), offeredLinks, l.peer, func(c *candidate) bool { return c.linked })
+	return s.choose(given, MaxOffered, l.peer, func(c *candidate) bool { return !c.linked })
 }
 
 // introduction is what a new neighbour is told without asking: who this is.
@@ -99,11 +119,8 @@ func (s *State) shuffle() time.Time {
 		return time.Time{} // the next link begins again
 	}
 	s.drawMembers(maxCandidates/2 - len(s.candidates))
-	offer := s.introduction()
-	offer = s.choose(offer, offeredLinks, l.peer, func(c *candidate) bool { return c.linked })
-	offer = s.choose(offer, MaxOffered, l.peer, func(c *candidate) bool { return !c.linked })
 	s.count.Shuffles++
-	s.askPeers(l, offer)
+	s.askPeers(l, s.trade(l))
 	// What was sampled long ago becomes a candidate again.
 	for _, r := range s.sampler.sample(1) {
 		s.recall(r)
@@ -206,21 +223,20 @@ func (s *State) swapped(fresh *link) {
 // choose adds to list up to most random peers whose record can be handed on, for
 // one that asks.
 func (s *State) choose(list []PeerRecord, most int, asker PeerID, fit func(*candidate) bool) []PeerRecord {
-	for _, i := range s.cfg.Rand.Perm(len(s.candidateOrder)) {
-		if len(list) >= most {
-			break
-		}
-		c := s.candidateOrder[i]
+	var order [maxCandidates]uint16 // shuffled as far as it is needed
+	n := min(len(s.candidateOrder), len(order))
+	for i := range n {
+		order[i] = uint16(i)
+	}
+	for i := 0; i < n && len(list) < most; i++ {
+		j := i + s.cfg.Rand.IntN(n-i)
+		order[i], order[j] = order[j], order[i]
+		c := s.candidateOrder[order[i]]
 		if c.record != nil && c.peer != asker && !c.gone && c.fails == 0 && fit(c) {
 			list = append(list, *c.record)
 		}
 	}
 	return list
-}
-
-// peerList is a random choice of up to n peers for one that asks.
-func (s *State) peerList(asker PeerID, n int) *PeerList {
-	return &PeerList{s.choose(nil, n, asker, func(*candidate) bool { return true })}
 }
 
 // onPeersRequest takes in what a neighbour offers and answers with peers that
@@ -235,10 +251,14 @@ func (s *State) onPeersRequest(l *link, m *PeersRequest) {
 		return
 	}
 	n := MaxOffered
-	if first {
-		n = MaxRecords
+	if first && !l.dialled && len(m.Records) < MaxOffered/2 {
+		n = MaxRecords // it came because it knows few
 	}
-	s.do(Send{To: l.peer, Msg: s.peerList(l.peer, n)})
+	var list []PeerRecord
+	if !l.introduced {
+		list, l.introduced = s.introduction(), true
+	}
+	s.do(Send{To: l.peer, Msg: &PeerList{s.choose(list, n, l.peer, func(*candidate) bool { return true })}})
 	s.learn(l, m.Records[:min(len(m.Records), MaxOffered)])
 }
 

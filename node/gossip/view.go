@@ -124,6 +124,16 @@ func (s *State) forget(i int) {
 	s.count.CandidatesPruned++
 }
 
+const (
+	// Of roomSample candidates one is forgotten when there are too many. To look at
+	// all of them each time is most of what large simulations cost.
+	roomSample = 32
+	roomStride = 89 // a prime that does not divide maxCandidates
+)
+
+// kinds says of which kinds there are as many as there may be.
+type kinds struct{ net, informant, source bool }
+
 // useless says how little a candidate is worth: most if it left, then the more
 // the more often it failed, then if there are too many of its kind, then if
 // nobody but another peer says that it exists. What is worth keeping has 0.
@@ -146,8 +156,9 @@ func (s *State) useless(c *candidate) int {
 }
 
 // room sees to it that there is room for a new candidate, and reports whether
-// there is. Of the most useless candidates a random one goes, so that what stays
-// is a sample of all that was heard of. Who is linked or being dialled stays.
+// there is. The most useless of roomSample random candidates goes, or the most
+// useless of all if none of these may, so that what stays is a sample of all that
+// was heard of. Who is linked or being dialled stays.
 //
 // While there is room anybody may fill it; after that a newcomer of whose kind
 // there are too many can only take the place of one of its own kind, or of one
@@ -156,25 +167,25 @@ func (s *State) room(fresh *candidate) bool {
 	if len(s.candidates) < maxCandidates {
 		return true
 	}
-	net, informant, source := s.shares.netFull(fresh), s.shares.informantFull(fresh), s.shares.sourceFull(fresh)
-	worst, most, seen := -1, 0, 0
-	for i, c := range s.candidateOrder {
+	full := kinds{s.shares.netFull(fresh), s.shares.informantFull(fresh), s.shares.sourceFull(fresh)}
+	n := len(s.candidateOrder)
+	worst, most := -1, 0
+	first := s.cfg.Rand.IntN(n)
+	for k := range n {
+		if k == roomSample && worst >= 0 {
+			break
+		}
+		// A stride that has no factor in common with n comes by all of them.
+		i := (first + k*roomStride) % n
+		c := s.candidateOrder[i]
 		if c.dialling || c.linked {
 			continue
 		}
 		u := s.useless(c)
-		switch {
-		case u == 0 || u < most:
+		if u <= most || u < 100 && (full.net && c.net != fresh.net || full.informant && c.informant != fresh.informant || full.source && c.source != fresh.source) {
 			continue
-		case u < 100 && (net && c.net != fresh.net || informant && c.informant != fresh.informant || source && c.source != fresh.source):
-			continue
-		case u > most:
-			worst, most, seen = i, u, 1
-		default:
-			if seen++; s.cfg.Rand.IntN(seen) == 0 {
-				worst = i
-			}
 		}
+		worst, most = i, u
 	}
 	if worst < 0 {
 		return false
