@@ -55,7 +55,7 @@ type pause struct {
 	next  time.Time // not dialled before
 	fails int       // since the last link
 	flaps int       // links in a row that broke soon
-	dials [flapDials]time.Time
+	dials *[flapDials]time.Time // the last ones, nil = none
 }
 
 // linkBroke notes that a link broke after a while.
@@ -69,14 +69,17 @@ func (p *pause) linkBroke(after time.Duration) {
 
 // dialled notes a dial.
 func (p *pause) dialled(now time.Time) {
+	if p.dials == nil {
+		p.dials = new([flapDials]time.Time)
+	}
 	copy(p.dials[1:], p.dials[:])
 	p.dials[0] = now
 }
 
 // flapsUntil is when a peer whose links keep breaking may be dialled again.
 func (p *pause) flapsUntil() time.Time {
-	if last := p.dials[flapDials-1]; p.flaps > 1 && !last.IsZero() {
-		return last.Add(time.Minute)
+	if p.flaps > 1 && p.dials != nil && !p.dials[flapDials-1].IsZero() {
+		return p.dials[flapDials-1].Add(time.Minute)
 	}
 	return time.Time{}
 }

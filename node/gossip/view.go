@@ -84,7 +84,8 @@ func (s *State) hear(ev Candidate, informant PeerID) {
 		s.planDial(c)
 	}
 	if r := ev.Record; r != nil && (c.record == nil || r.Seq > c.record.Seq || c.record.Seq == 0) {
-		c.record = r
+		own := *r // the list that it came in need not be kept
+		c.record = &own
 		if s.links[ev.Peer] == nil && ev.Net != "" && ev.Net != c.net {
 			s.change(c, func() { c.net = ev.Net })
 		}
