@@ -22,7 +22,7 @@ func TestSurface(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{
-		"/hearsay/gossip/1.0.0",
+		"/hearsay/direct/1.0.0", "/hearsay/gossip/1.0.0",
 		"/hearsay/hearsay/kad/1.0.0", // prefix, network, protocol: never the public /ipfs/kad/1.0.0
 		"/hearsay/peers/1.0.0",
 		"/hearsay/sync/1.0.0",

@@ -133,6 +133,8 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		if deliver := n.modules[a.Module]; deliver != nil {
 			deliver(a.Rumor)
 		}
+	case gossip.Carried:
+		n.carried(a.Rumor)
 	case gossip.Seal:
 		n.sealer.add(a)
 	case gossip.Published:

@@ -103,6 +103,16 @@ func (n *Node) publish(ctx context.Context, session uint64, a Announcement) (<-c
 	if len(a.Data) > gossip.MaxPayload {
 		return nil, fmt.Errorf("%d bytes of data: at most %d fit into an announcement", len(a.Data), gossip.MaxPayload)
 	}
+	kind := gossip.KindEvent
+	if a.Private {
+		kind = gossip.KindPrivate
+	}
+	return n.say(ctx, gossip.Publish{From: gossip.ModuleID(session), Kind: kind, DataType: a.DataType, TTL: a.TTL, Payload: a.Data})
+}
+
+// say has the core publish a rumor. It returns when the rumor waits for its proof
+// of work.
+func (n *Node) say(ctx context.Context, ev gossip.Publish) (<-chan published, error) {
 	select {
 	case n.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -110,22 +120,12 @@ func (n *Node) publish(ctx context.Context, session uint64, a Announcement) (<-c
 	case <-n.done:
 		return nil, ErrStopped
 	}
-	kind := gossip.KindEvent
-	if a.Private {
-		kind = gossip.KindPrivate
-	}
 	outcome := make(chan published, 1)
 	ok := n.call(func(time.Time) {
 		n.ticket++
+		ev.Ticket = n.ticket
 		n.tickets[n.ticket] = outcome
-		n.handle(gossip.Publish{
-			Ticket:   n.ticket,
-			From:     gossip.ModuleID(session),
-			Kind:     kind,
-			DataType: a.DataType,
-			TTL:      a.TTL,
-			Payload:  a.Data,
-		})
+		n.handle(ev)
 	})
 	if !ok {
 		<-n.slots

@@ -16,8 +16,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/discovery"
+	"hearsay/node/direct"
 	"hearsay/node/gossip"
 	"hearsay/node/journal"
+	"hearsay/node/mail"
+	"hearsay/node/shared"
 	"hearsay/node/transport"
 )
 
@@ -42,6 +45,9 @@ type Node struct {
 	trace   func(transport.Direction, gossip.PeerID, gossip.Message) // nil = none
 	finder  *discovery.Discovery
 	sealer  *sealer
+	mail    *mail.Mail
+	direct  *direct.Direct
+	state   *shared.State
 	started time.Time
 	health  healthWatch
 	gate    *gate
@@ -153,6 +159,7 @@ func (n *Node) assemble() error {
 		AntiEntropy:       n.cfg.AntiEntropy,
 		ContinueMongering: n.cfg.ContinueMongering,
 		PeerExchange:      n.cfg.PeerExchange,
+		Carry:             true,
 		Shuffle:           n.cfg.Shuffle,
 		NetGroup:          transport.RecordNetGroup,
 	})
@@ -163,6 +170,9 @@ func (n *Node) assemble() error {
 		return err
 	}
 	n.sealer = &sealer{id: n.cfg.Identity, bits: n.cfg.DifficultyBits, emit: n.emit, parent: n.ctx}
+	if err := n.openMail(); err != nil {
+		return err
+	}
 	n.links, err = transport.New(transport.Config{Host: n.host, Network: n.cfg.Network, Agent: n.cfg.Agent, Work: uint32(n.cfg.DifficultyBits) + 1, Emit: n.emit, Trace: n.trace})
 	return err
 }
@@ -206,6 +216,8 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	wg.Go(func() { n.remember(finding) })
 	wg.Go(func() { n.watchHealth(finding) })
+	wg.Go(func() { n.mail.Run(finding) })
+	wg.Go(func() { n.state.Run(finding) })
 	n.recall()
 	close(n.ready)
 
@@ -229,6 +241,9 @@ func (n *Node) Close() error {
 
 // release closes what New opened.
 func (n *Node) release() {
+	if n.direct != nil {
+		n.direct.Close()
+	}
 	if n.links != nil {
 		n.links.Close()
 	}

@@ -246,6 +246,9 @@ func (w *Watcher) Close() {
 // neighbour was soon after it is lost, so its addresses are kept for redialling.
 func (n *Node) peerEvent(a gossip.PeerEvent) {
 	ev := PeerEvent{Time: time.Now(), Peer: peer.ID(a.Peer), What: a.What.String()}
+	if a.What == gossip.PeerLinked {
+		n.mail.Met(ev.Peer)
+	}
 	if a.What == gossip.PeerLinked || a.What == gossip.PeerUnlinked {
 		for _, c := range n.host.Network().ConnsToPeer(ev.Peer) {
 			ev.Addr = c.RemoteMultiaddr().String()

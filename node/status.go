@@ -49,6 +49,10 @@ func (n *Node) Status() Status {
 		}
 	}
 	countCore(st.Counters, core.Counters)
+	maps.Copy(st.Counters, n.mail.Counters())
+	maps.Copy(st.Counters, n.state.Counters())
+	direct := n.direct.Stats()
+	st.Counters["direct_busy"], st.Counters["direct_bad"] = direct.Busy, direct.Bad
 	countLinks(st.Counters, n.links.Stats())
 	return st
 }

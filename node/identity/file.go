@@ -37,6 +37,13 @@ type secretFile struct{ name, create string }
 
 var hostkeyFile = secretFile{"a hostkey", "hearsay key new"}
 
+// ReadPrivate reads a file with a secret of this user's, for example "a message
+// key", under the same conditions as [Load] reads a hostkey; create is the command
+// that makes one.
+func ReadPrivate(path, name, create string) ([]byte, error) {
+	return readPrivate(path, secretFile{name, create})
+}
+
 func readPrivate(path string, kind secretFile) ([]byte, error) {
 	// Looked at before it is opened, since opening alone can set off a device;
 	// looked at again afterwards, since it may have been replaced in between.

@@ -1,5 +1,6 @@
 // Package journal is what a node remembers when it is restarted: its epoch, the
-// peers that it knows, and the identities of first contacts given by address.
+// peers that it knows, the identities of first contacts given by address, and
+// values that other packages keep (values.go).
 //
 // # The epoch
 //
@@ -206,7 +207,7 @@ var (
 	bucketEpoch    = []byte("epoch 1")    // keyEpoch → epoch record
 	bucketPeers    = []byte("peers 1")    // peer ID → sealed peerRecord
 	bucketContacts = []byte("contacts 1") // address → sealed contactRecord
-	buckets        = [][]byte{bucketEpoch, bucketPeers, bucketContacts}
+	buckets        = [][]byte{bucketEpoch, bucketPeers, bucketContacts, []byte(Told), []byte(Letters), []byte(OwnState)}
 
 	keyEpoch = []byte("epoch")
 )
@@ -215,9 +216,13 @@ var (
 func checkRecords(tx *bbolt.Tx) error {
 	peers := func(k, v []byte) error { _, err := decodePeer(k, v); return err }
 	contacts := func(k, v []byte) error { _, err := decodeContact(k, v); return err }
+	values := func(k, v []byte) error { _, err := decodeValue(k, v); return err }
 	return errors.Join(
 		eachRecord(tx.Bucket(bucketPeers), peers),
-		eachRecord(tx.Bucket(bucketContacts), contacts))
+		eachRecord(tx.Bucket(bucketContacts), contacts),
+		eachRecord(tx.Bucket([]byte(Told)), values),
+		eachRecord(tx.Bucket([]byte(Letters)), values),
+		eachRecord(tx.Bucket([]byte(OwnState)), values))
 }
 
 // eachRecord visits a bucket that may be missing.

@@ -29,10 +29,16 @@ func malformed(format string, args ...any) error {
 // and exactly as large as the frame says. Memory follows the bytes: at most 4
 // KiB are allocated beyond twice what has come. The error is io.EOF if the
 // stream ends between two frames, io.ErrUnexpectedEOF within one.
-func ReadFrame(r *bufio.Reader) ([]byte, error) {
+func ReadFrame(r *bufio.Reader) ([]byte, error) { return ReadFrameUpTo(r, MaxFrame) }
+
+// ReadFrameUpTo is ReadFrame for streams whose frames are at most limit bytes.
+func ReadFrameUpTo(r *bufio.Reader, limit int) ([]byte, error) {
 	n, err := readLength(r)
 	if err != nil {
 		return nil, err
+	}
+	if n > limit {
+		return nil, malformed("length %d, at most %d", n, limit)
 	}
 	// What the reader holds already has come. Beyond it, a length is a claim.
 	body := make([]byte, min(n, max(firstStep, r.Buffered())))

@@ -1,0 +1,187 @@
+package mail
+
+import (
+	"crypto/ecdh"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/envelope"
+	"hearsay/node/identity"
+)
+
+// KeyFile is the name of the file in the state folder that has the keys to which
+// private messages are sealed: PEM, PKCS #8, X25519, mode 0600. The first is the
+// one that others are told; the next, if there is one, it replaced.
+const KeyFile = "messagekey.pem"
+
+const (
+	// keyAge is how long a key is told to others. What is sealed to a key can be
+	// read by whoever steals it, so old ones are forgotten.
+	keyAge = 30 * 24 * time.Hour
+	// certificateLife is how long others may seal to a key without hearing of it
+	// again, and certificateAge how often they are told.
+	certificateLife = 72 * time.Hour
+	certificateAge  = 24 * time.Hour
+
+	pemType    = "PRIVATE KEY"
+	pemCreated = "Created"
+)
+
+// Keys are the keys to which private messages to this node are sealed: the one
+// that its certificate tells, and, for what is under way, the one before. Both
+// are made anew if their file is lost; what was sealed to a lost key is never
+// read, and its sender hears nothing.
+type Keys struct {
+	id   *identity.Identity
+	path string // "" = in memory
+
+	mu      sync.Mutex
+	keys    []*envelope.Key // newest first, one or two
+	created []time.Time
+	seq     uint64 // of the last certificate
+}
+
+// LoadKeys reads the keys in a state folder, "" = none, and makes what is missing.
+func LoadKeys(dir string, id *identity.Identity, now time.Time) (*Keys, error) {
+	k := &Keys{id: id}
+	if dir != "" {
+		k.path = filepath.Join(dir, KeyFile)
+		text, err := identity.ReadPrivate(k.path, "a message key", "hearsay run")
+		if err == nil {
+			err = k.parse(text)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("message key %q: %w; to have a new one made, move it away", k.path, err)
+		}
+	}
+	if _, err := k.renew(now); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *Keys) parse(text []byte) error {
+	for len(text) > 0 && len(k.keys) < 2 {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		created, err := time.Parse(time.RFC3339, block.Headers[pemCreated])
+		if block.Type != pemType || err != nil {
+			return fmt.Errorf("a PEM block of type %q, created %q", block.Type, block.Headers[pemCreated])
+		}
+		key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return err
+		}
+		private, ok := key.(*ecdh.PrivateKey)
+		if !ok || private.Curve() != ecdh.X25519() {
+			return fmt.Errorf("a %T, and message keys are X25519", key)
+		}
+		sealing, err := envelope.ParseKey(private.Bytes())
+		if err != nil {
+			return err
+		}
+		k.keys, k.created = append(k.keys, sealing), append(k.created, created)
+	}
+	if len(k.keys) == 0 {
+		return errors.New("no PEM block in it")
+	}
+	return nil
+}
+
+// renew makes a key if there is none or the newest is old, and forgets the one
+// before when nothing that was sealed to it can be under way. It reports whether
+// there is a new one.
+func (k *Keys) renew(now time.Time) (renewed bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	keys, created := k.keys, k.created
+	if len(keys) > 1 && now.Sub(created[0]) > certificateLife+maxLife {
+		keys, created = keys[:1], created[:1]
+	}
+	if len(keys) == 0 || now.Sub(created[0]) > keyAge {
+		key, err := envelope.NewKey()
+		if err != nil {
+			return false, err
+		}
+		renewed = true
+		keys = append([]*envelope.Key{key}, keys[:min(len(keys), 1)]...)
+		created = append([]time.Time{now}, created[:min(len(created), 1)]...)
+	}
+	if len(keys) == len(k.keys) && !renewed {
+		return false, nil
+	}
+	if err := k.write(keys, created); err != nil {
+		return false, fmt.Errorf("message key %q: %w", k.path, err)
+	}
+	k.keys, k.created = keys, created
+	return renewed, nil
+}
+
+// write puts keys on the disk so that readers find all of them or those before.
+func (k *Keys) write(keys []*envelope.Key, created []time.Time) error {
+	if k.path == "" {
+		return nil
+	}
+	var text []byte
+	for i, key := range keys {
+		raw, err := key.Bytes()
+		if err != nil {
+			return err
+		}
+		private, err := ecdh.X25519().NewPrivateKey(raw)
+		if err != nil {
+			return err
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(private)
+		if err != nil {
+			return err
+		}
+		block := &pem.Block{Type: pemType, Bytes: der, Headers: map[string]string{pemCreated: created[i].UTC().Format(time.RFC3339)}}
+		text = append(text, pem.EncodeToMemory(block)...)
+	}
+	temp, err := os.CreateTemp(filepath.Dir(k.path), "."+KeyFile+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(text)
+	err = errors.Join(err, temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), k.path)
+	}
+	if err != nil {
+		os.Remove(temp.Name())
+	}
+	return err
+}
+
+// certificate vouches for the newest key. Later ones have a greater sequence.
+func (k *Keys) certificate(now time.Time) (*envelope.Certificate, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.seq = max(k.seq+1, uint64(now.UnixMilli()))
+	return envelope.Certify(k.id, k.keys[0], k.seq, now.Add(certificateLife).Truncate(time.Millisecond))
+}
+
+// open opens an envelope with the key that fits.
+func (k *Keys) open(about envelope.About, self peer.ID, sealed []byte) (m *envelope.Message, err error) {
+	k.mu.Lock()
+	keys := k.keys
+	k.mu.Unlock()
+	for _, key := range keys {
+		if m, err = envelope.Open(about, self, key, sealed); !errors.Is(err, envelope.ErrNotForUs) {
+			return m, err
+		}
+	}
+	return nil, err
+}

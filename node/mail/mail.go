@@ -1,0 +1,260 @@
+package mail
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/direct"
+	"hearsay/node/envelope"
+	"hearsay/node/identity"
+	"hearsay/node/journal"
+)
+
+var log = logging.Logger("hearsay/mail")
+
+// Store is the part of the journal that mail uses.
+type Store interface {
+	SaveValues(changes ...journal.Change) error
+	Values(bucket journal.Bucket, visit func(key []byte, value json.RawMessage) error) error
+}
+
+type change = journal.Change
+
+// Config is what Mail is made with. All functions may be called by several
+// goroutines at once.
+type Config struct {
+	Identity *identity.Identity
+	Network  string
+	Keys     *Keys
+	// Lifetime is how long a message may be on its way, up to 24 h.
+	Lifetime time.Duration
+	// Store keeps what must survive a restart; nil = nothing does.
+	Store Store
+	// Certificate is the certificate that a node's newest presence has, nil if there
+	// is none.
+	Certificate func(peer.ID) []byte
+	// Reachable reports whether it is worth trying to reach a node straight.
+	Reachable func(peer.ID) bool
+	// Direct brings an envelope straight to a node.
+	Direct func(context.Context, peer.ID, []byte) (direct.Answer, error)
+	// Relay spreads an envelope in a private rumor; it returns when that is on its way.
+	Relay func(ctx context.Context, sealed []byte, lifetime time.Duration) error
+	// Announce has others told this node's certificate.
+	Announce func(certificate []byte)
+	// Warn shows a user what is wrong, or that it is not any more.
+	Warn func(text string)
+}
+
+const (
+	// maxOpening is how many carried rumors wait to be tried: as many as there can be.
+	maxOpening = 4096
+	// sweepPause is how often what expired is forgotten, and keys are looked at.
+	sweepPause = time.Minute
+)
+
+// Mail is the private messages of one node. Make it with New, run it with Run.
+type Mail struct {
+	cfg     Config
+	self    peer.ID
+	opening chan carried
+
+	mu    sync.Mutex
+	told  *told
+	inbox inbox
+	sent  outbox
+	owed  owed
+
+	failed failures
+
+	count struct{ opened, unread, refused, overflow, receiptsLost, unsaved atomic.Uint64 }
+}
+
+// carried is a private rumor that may be for this node.
+type carried struct {
+	origin peer.ID
+	sealed []byte
+}
+
+// New reads what the store has. Nothing is sent before Run.
+func New(cfg Config) (*Mail, error) {
+	m := &Mail{
+		cfg:     cfg,
+		self:    cfg.Identity.ID(),
+		opening: make(chan carried, maxOpening),
+		told:    newTold(),
+		inbox:   newInbox(time.Now()),
+		sent:    newOutbox(),
+		owed:    newOwed(),
+		failed:  failures{at: make(map[peer.ID]time.Time)},
+	}
+	if cfg.Store != nil {
+		if err := errors.Join(cfg.Store.Values(journal.Told, m.told.load), cfg.Store.Values(journal.Letters, m.inbox.load)); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Run tells others this node's key, opens what comes and sends receipts, until ctx
+// ends.
+func (m *Mail) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { m.openAll(ctx) })
+	wg.Go(func() { m.acknowledgeAll(ctx) })
+	var certified time.Time
+	sweep := time.NewTicker(sweepPause)
+	defer sweep.Stop()
+	for {
+		now := time.Now()
+		renewed, err := m.cfg.Keys.renew(now)
+		if err != nil {
+			m.warn("the key for private messages cannot be renewed: " + err.Error())
+		}
+		if renewed || now.Sub(certified) >= certificateAge {
+			if c, err := m.cfg.Keys.certificate(now); err != nil {
+				log.Errorf("certifying the message key: %v", err)
+			} else {
+				m.cfg.Announce(c.Bytes)
+				certified = now
+			}
+		}
+		select {
+		case <-sweep.C:
+			m.sweep(time.Now())
+		case <-ctx.Done():
+			wg.Wait()
+			return
+		}
+	}
+}
+
+func (m *Mail) warn(text string) {
+	if m.cfg.Warn != nil {
+		m.cfg.Warn(text)
+	}
+}
+
+// sweep forgets what has expired.
+func (m *Mail) sweep(now time.Time) {
+	m.mu.Lock()
+	changes := m.told.expire(now)
+	m.mu.Unlock()
+	m.failed.expire(now)
+	m.save(changes)
+}
+
+// Carried takes in a private rumor that everybody carries. It never blocks.
+func (m *Mail) Carried(origin peer.ID, sealed []byte) {
+	select {
+	case m.opening <- carried{origin, sealed}:
+	default:
+		m.count.overflow.Add(1)
+	}
+}
+
+// openAll tries the carried rumors, as many at once as one write to the disk is
+// worth.
+func (m *Mail) openAll(ctx context.Context) {
+	for {
+		select {
+		case c := <-m.opening:
+			m.take(c.origin, c.sealed, Relayed)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Receive takes an envelope that came straight from a peer. It satisfies
+// direct.Receive.
+func (m *Mail) Receive(from peer.ID, sealed []byte) direct.Answer {
+	return m.take(from, sealed, Direct)
+}
+
+// take opens an envelope and settles what is in it.
+func (m *Mail) take(from peer.ID, sealed []byte, way Way) direct.Answer {
+	about := envelope.About{Network: m.cfg.Network, Origin: from}
+	opened, err := m.cfg.Keys.open(about, m.self, sealed)
+	if errors.Is(err, envelope.ErrNotForUs) {
+		m.count.unread.Add(1)
+		return direct.NotForUs
+	}
+	now := time.Now()
+	var l *letter
+	if err == nil {
+		l, err = parseLetter(opened.Text, now)
+	}
+	if err != nil {
+		m.count.refused.Add(1)
+		log.Debugf("a private message of %s is refused: %v", from, err)
+		return direct.Refused
+	}
+	m.count.opened.Add(1)
+	if l.kind == kindReceipt {
+		m.receipt(from, l, now)
+		return direct.Told
+	}
+	answer := m.tell(&Letter{ID: l.id, From: from, To: opened.Recipients, Text: l.body, Created: l.created, Received: now, Way: way}, l)
+	if answer == direct.Told && way == Relayed && l.flags&flagReceipt != 0 {
+		m.owe(from, l.id)
+	}
+	return answer
+}
+
+// tell keeps a message for the readers, once.
+func (m *Mail) tell(letter *Letter, l *letter) direct.Answer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch known, old := m.told.knows(letter.From, l); {
+	case known:
+		return direct.Known
+	case old:
+		m.count.refused.Add(1)
+		return direct.Refused
+	}
+	changes := append(m.told.note(letter.From, l), m.inbox.add(letter, nil)...)
+	// On the disk before anybody reads it or hears that it arrived. If that fails,
+	// a message is told twice after a restart, or is lost in it: better than now.
+	m.save(changes)
+	m.inbox.publish()
+	return direct.Told
+}
+
+func (m *Mail) save(changes []change) {
+	if m.cfg.Store == nil || len(changes) == 0 {
+		return
+	}
+	if err := m.cfg.Store.SaveValues(changes...); err != nil {
+		m.count.unsaved.Add(1)
+		m.warn("private messages cannot be written down, so a restart loses them or tells them again: " + err.Error())
+		return
+	}
+	m.warn("")
+}
+
+// Counters tell what became of private messages, by name.
+func (m *Mail) Counters() map[string]uint64 {
+	return map[string]uint64{
+		"mail_opened":        m.count.opened.Load(),
+		"mail_unread":        m.count.unread.Load(),
+		"mail_refused":       m.count.refused.Load(),
+		"mail_overflow":      m.count.overflow.Load(),
+		"mail_receipts_lost": m.count.receiptsLost.Load(),
+		"mail_unsaved":       m.count.unsaved.Load(),
+	}
+}
+
+// quantile is the value below which 1/n of them lie. It sorts values.
+func quantile[T cmp.Ordered](values []T, n int) T {
+	slices.Sort(values)
+	return values[len(values)/n]
+}
