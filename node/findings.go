@@ -28,7 +28,7 @@ type healthWatch struct {
 }
 
 // troubles are failures that last, in the system's words.
-type troubles struct{ epoch, journal string }
+type troubles struct{ epoch, journal, mail string }
 
 // trouble notes, or with nil clears, one of the node's troubles.
 func (n *Node) trouble(which *string, err error) {
@@ -114,7 +114,7 @@ func (n *Node) facts() health.Facts {
 	}
 	f.OpenFiles, f.MaxFiles = health.Files()
 	n.mu.Lock()
-	f.EpochError, f.JournalError = n.troubles.epoch, n.troubles.journal
+	f.EpochError, f.JournalError, f.MailError = n.troubles.epoch, n.troubles.journal, n.troubles.mail
 	n.mu.Unlock()
 	for _, l := range n.links.Links() {
 		if l.Relayed {

@@ -40,7 +40,7 @@ func (n *Node) openMail() error {
 			return answer, err
 		},
 		Announce: func(certificate []byte) { n.emit(gossip.SelfKey{Certificate: certificate}) },
-		Warn:     func(text string) { n.warn("mail", text) },
+		Warn:     func(err error) { n.trouble(&n.troubles.mail, err) },
 	}
 	state := shared.Config{Self: n.host.ID(), Lifetime: n.cfg.Lifetime, Publish: n.publishState}
 	if n.journal != nil {

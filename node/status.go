@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"maps"
 	"reflect"
 	"slices"
 	"time"

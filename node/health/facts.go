@@ -55,6 +55,8 @@ type Facts struct {
 	DiskFree int64
 	// EpochError, JournalError: what fails about the journal, "" = nothing.
 	EpochError, JournalError string
+	// MailError: what fails about keeping private messages and their key, "" = nothing.
+	MailError string
 	// Quarantined is where a damaged journal was put, "" = it was not damaged.
 	Quarantined string
 

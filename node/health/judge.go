@@ -256,6 +256,10 @@ func state(_ *Judge, f Facts) (cs []Condition) {
 		cs = append(cs, one(StateUnwritable, "Known peers cannot be remembered for the next start: "+sentence(f.JournalError)+".",
 			"make room, or make the folder writable again; the node tries by itself")...)
 	}
+	if f.MailError != "" {
+		cs = append(cs, one(StateUnwritable, "Private messages cannot be kept: "+sentence(f.MailError)+".",
+			"make room, or make the folder writable again; the node tries by itself")...)
+	}
 	if f.Quarantined != "" {
 		cs = append(cs, one(JournalDamaged, "The journal was damaged and a new one begun; the old one is kept as "+f.Quarantined+".",
 			"nothing, if it happened once: look at the disk if it happens again; the kept file can be deleted")...)

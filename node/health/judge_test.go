@@ -56,6 +56,7 @@ var rows = []struct {
 	{"a twin", func(f *Facts) { f.Copied = "p" }, HostkeyCopied, "", Error, "its news came by p", "hearsay key new"},
 	{"no epoch", func(f *Facts) { f.EpochError = "no space left" }, EpochBlocked, "", Error, "no space left", "make room"},
 	{"no journal", func(f *Facts) { f.JournalError = "read-only" }, StateUnwritable, "", Warning, "read-only", "make room"},
+	{"no room for mail", func(f *Facts) { f.MailError = "disk full" }, StateUnwritable, "", Warning, "disk full", "make room"},
 	{"a damaged journal", func(f *Facts) { f.Quarantined = "/state/x.damaged" }, JournalDamaged, "", Warning, "/state/x.damaged", "look at the disk"},
 	{"little room", func(f *Facts) { f.DiskFree = 100 << 20 }, DiskFull, "", Warning, "Only 100 MiB are free", "state_dir"},
 	{"no room", func(f *Facts) { f.DiskFree = 12 << 10 }, DiskFull, "", Error, "Only 12 KiB are free", "state_dir"},

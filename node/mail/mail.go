@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -50,8 +51,8 @@ type Config struct {
 	Relay func(ctx context.Context, sealed []byte, lifetime time.Duration) error
 	// Announce has others told this node's certificate.
 	Announce func(certificate []byte)
-	// Warn shows a user what is wrong, or that it is not any more.
-	Warn func(text string)
+	// Warn shows a user what is wrong, or with nil that it is not any more.
+	Warn func(error)
 }
 
 const (
@@ -117,7 +118,7 @@ func (m *Mail) Run(ctx context.Context) {
 		now := time.Now()
 		renewed, err := m.cfg.Keys.renew(now)
 		if err != nil {
-			m.warn("the key for private messages cannot be renewed: " + err.Error())
+			m.warn(fmt.Errorf("the key for private messages cannot be renewed: %w", err))
 		}
 		if renewed || now.Sub(certified) >= certificateAge {
 			if c, err := m.cfg.Keys.certificate(now); err != nil {
@@ -137,9 +138,9 @@ func (m *Mail) Run(ctx context.Context) {
 	}
 }
 
-func (m *Mail) warn(text string) {
+func (m *Mail) warn(err error) {
 	if m.cfg.Warn != nil {
-		m.cfg.Warn(text)
+		m.cfg.Warn(err)
 	}
 }
 
@@ -235,10 +236,10 @@ func (m *Mail) save(changes []change) {
 	}
 	if err := m.cfg.Store.SaveValues(changes...); err != nil {
 		m.count.unsaved.Add(1)
-		m.warn("private messages cannot be written down, so a restart loses them or tells them again: " + err.Error())
+		m.warn(fmt.Errorf("private messages cannot be written down, so a restart loses them or tells them again: %w", err))
 		return
 	}
-	m.warn("")
+	m.warn(nil)
 }
 
 // Counters tell what became of private messages, by name.
