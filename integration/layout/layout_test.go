@@ -93,6 +93,10 @@ var rules = []rule{
 		reason: "sealing is cryptography over bytes, whoever carries them"},
 	{under: "node/health", only: either(standard, exactly("golang.org/x/sys/unix")),
 		reason: "health judges facts that it is given, and knows nobody who collects them"},
+	{under: "node/direct", never: both(ours, not(within("node/wire"))), reason: "a protocol that carries bytes need not know what they say"},
+	{under: "node/mail", never: both(ours, not(within("node/direct", "node/envelope", "node/identity", "node/journal"))),
+		reason: "what becomes of messages is decided without the node that carries them"},
+	{under: "node/shared", never: both(ours, not(within("node/journal"))), reason: "what nodes say of themselves is kept by whoever is told it"},
 	{under: "node/journal", never: within("node/gossip", "apibridge", "discovery", "cmd"), reason: "the journal keeps values, it does not interpret them"},
 	{under: "node", never: within("apibridge", "node/config", "node/control", "node/dashboard", "cmd"),
 		reason: "a node can be embedded without its bridge, its files and its commands"},
@@ -170,6 +174,7 @@ func TestRulesBite(t *testing.T) {
 		{"node/gossip/sim", module + "node"}, {"node/gossip/maelstrom", module + "node/transport"}, {"node/gossip/sim/scenario", module + "node/wire"}, {"pow", "github.com/minio/sha256-simd"}, {"apibridge/apimsg", module + "node/gossip"},
 		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"},
 		{"apibridge/", module + "node"}, {"apibridge/", "github.com/libp2p/go-libp2p"}, {"node", module + "apibridge"}, {"node/control", module + "node/transport"},
+		{"node/direct", module + "node/gossip"}, {"node/mail", module + "node"}, {"node/shared", module + "node/gossip"},
 		{"", module + "cmd/hearsay"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"}, {"node/health", module + "node/gossip"},
 		{"integration/interop", module + "node/gossip"}, {"integration/interop", "google.golang.org/protobuf/encoding/protowire"},
 	} {

@@ -127,7 +127,7 @@ func (s *State) sealPresence(left bool) {
 	p.Lost, p.Refutes = s.accusations(), s.refuting()
 	life := s.presenceLife()
 	if left {
-		p = Presence{Left: true}
+		p = Presence{Left: true, Key: s.own.key} // it may be written to: it can come back
 		life = max(life, tombstone)
 	} else if s.own.record != nil {
 		p.Record = s.own.record.Bytes
