@@ -9,6 +9,7 @@ import (
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/apibridge"
 	"hearsay/node"
@@ -16,6 +17,7 @@ import (
 	"hearsay/node/control"
 	"hearsay/node/identity"
 	"hearsay/node/journal"
+	"hearsay/node/mail"
 )
 
 var log = logging.Logger("hearsay/run")
@@ -226,6 +228,17 @@ func (c controlled) Listen(types []uint16) (control.Listener, error) {
 func (c controlled) Watch() control.Watcher { return c.Node.Watch() }
 
 func (c controlled) Observe() control.Observer { return c.Node.Observe() }
+
+func (c controlled) Send(ctx context.Context, to []peer.ID, data []byte, o mail.Options) (mail.Sent, error) {
+	sent, err := c.Node.Send(ctx, to, data, o)
+	return sent, stopping(err)
+}
+
+func (c controlled) Inbox(after uint64) control.MailReader { return c.Node.Inbox(after) }
+
+func (c controlled) InboxNew() control.MailReader { return c.Node.InboxNew() }
+
+func (c controlled) WatchState() control.StateWatcher { return c.Node.WatchState() }
 
 // stopping words what a request meets that comes just before the end.
 func stopping(err error) error {

@@ -12,7 +12,7 @@ import (
 )
 
 // feeds are what the combined stream is made of; a topic adds its own here.
-var feeds = slices.Concat(peerFeeds, rumorFeeds, figureFeeds)
+var feeds = slices.Concat(peerFeeds, rumorFeeds, mailFeeds, stateFeeds, figureFeeds)
 
 var eventRoutes = []route{
 	{method: "GET", path: "/v1/events", summary: "Everything live in one stream that can be taken up again.",
@@ -182,7 +182,13 @@ type Event struct {
 // named. last is the ID of the last event that was read, "" = from now on.
 func (c *Client) Events(ctx context.Context, last string, only ...string) (*EventStream, error) {
 	query := url.Values{"only": only}
-	s, err := c.stream(ctx, "/v1/events?"+query.Encode(), last)
+	return c.openEvents(ctx, "/v1/events?"+query.Encode(), last)
+}
+
+// openEvents starts a stream of several kinds of events and waits until nothing
+// more can be missed.
+func (c *Client) openEvents(ctx context.Context, path, last string) (*EventStream, error) {
+	s, err := c.stream(ctx, path, last)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,8 @@ const (
 // fake is a node that answers what it is told to, and hands on announcements to
 // its own listeners.
 type fake struct {
+	fakeMail
+
 	started   time.Time
 	warnings  []string
 	announce  func(context.Context, node.Announcement) (node.Announced, error) // nil = succeed

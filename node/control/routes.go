@@ -12,6 +12,8 @@ var routes = slices.Concat(
 	nodeRoutes,
 	peerRoutes,
 	rumorRoutes,
+	mailRoutes,
+	stateRoutes,
 	eventRoutes,
 	figureRoutes,
 	sessionRoutes,

@@ -60,12 +60,11 @@ func (s *Server) postAnnounce(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusRequestEntityTooLarge, "split it: one announcement carries at most 65,527 bytes",
 			"the data has %d bytes", len(req.Data))
 	}
-	select {
-	case s.announces <- struct{}{}:
-		defer func() { <-s.announces }()
-	default:
-		return refuse(http.StatusServiceUnavailable, "try again when some are done", "%d announcements are being worked on", maxPending)
+	leave, err := s.work()
+	if err != nil {
+		return err
 	}
+	defer leave()
 	ttl := s.ttl
 	if req.TTL != nil {
 		ttl = *req.TTL
@@ -76,6 +75,16 @@ func (s *Server) postAnnounce(w http.ResponseWriter, r *http.Request) error {
 	}
 	s.answer(w, http.StatusOK, announcedOf(told))
 	return nil
+}
+
+// work takes one of the places for what needs a proof of work; leave gives it back.
+func (s *Server) work() (leave func(), err error) {
+	select {
+	case s.announces <- struct{}{}:
+		return func() { <-s.announces }, nil
+	default:
+		return nil, refuse(http.StatusServiceUnavailable, "try again when some are done", "%d announcements and messages are being worked on", maxPending)
+	}
 }
 
 func (s *Server) getListen(w http.ResponseWriter, r *http.Request) error {

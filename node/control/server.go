@@ -48,6 +48,8 @@ type Node interface {
 	Listen(types []uint16) (Listener, error)
 	Watch() Watcher
 	Observe() Observer
+	Mail
+	State
 }
 
 // Listener is a bounded queue of rumors that never makes the node wait.

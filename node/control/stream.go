@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -70,4 +71,51 @@ func stream[T any](w http.ResponseWriter, r *http.Request, name string, c <-chan
 			ok = false
 		}
 	}
+}
+
+// streamNext writes what next gives as events until next fails or the client goes
+// away. event is an event's ID, "" = none, its name and its data.
+func streamNext[T any](w http.ResponseWriter, r *http.Request, next func(context.Context) (T, error), event func(T) (string, string, any)) {
+	c := make(chan T)
+	done := make(chan struct{})
+	defer pull(next, func(v T) {
+		select {
+		case c <- v:
+		case <-done:
+		}
+	})()
+	defer close(done)
+	out := newSSE(w)
+	defer out.end()
+	quiet := time.NewTicker(keepAlive)
+	defer quiet.Stop()
+	ok := out.send("", "open", opened{Version})
+	for ok {
+		select {
+		case v := <-c:
+			ok = out.send(event(v))
+			quiet.Reset(keepAlive)
+		case <-quiet.C:
+			ok = out.write([]byte(": quiet\n\n"))
+		case <-r.Context().Done():
+			ok = false
+		}
+	}
+}
+
+// pull gives what next gives to take, until stop, which returns when it does no more.
+func pull[T any](next func(context.Context) (T, error), take func(T)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			v, err := next(ctx)
+			if err != nil {
+				return
+			}
+			take(v)
+		}
+	}()
+	return func() { cancel(); <-ended }
 }
