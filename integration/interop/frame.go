@@ -18,7 +18,7 @@ const (
 
 const (
 	maxFrame    = 263168
-	maxGroup    = 65536
+	maxGroup    = 65538
 	maxIDs      = 4096
 	maxSigned   = 65918
 	maxMillis   = 1<<63 - 1
@@ -43,7 +43,7 @@ type kindOfFrame struct {
 
 var kinds = map[uint64]kindOfFrame{
 	1:  {"hello", "", form{1: number, 2: chunk, 3: chunk, 4: fixed, 5: fixed, 6: number, 7: number}, readHello},
-	2:  {"interests", gossipStream, form{1: chunk}, readInterests},
+	2:  {"interests", gossipStream, form{1: chunk, 2: number}, readInterests},
 	3:  {"push", gossipStream, form{1: chunk, 2: fixed, 3: chunk, 4: chunk, 5: number, 6: number}, readPush},
 	4:  {"receipt", gossipStream, form{1: chunk}, readReceipt},
 	5:  {"ping", gossipStream, form{1: number}, readNumber("number", 0, 1<<64-1)},
@@ -147,7 +147,10 @@ func readInterests(m *message, _ *int) (any, error) {
 	if !ascend(types) {
 		return nil, errors.New("interests do not ascend")
 	}
-	return types, nil
+	if m.number(2) > 1 {
+		return nil, errors.New("interests that carry more than everything")
+	}
+	return map[string]any{"types": types, "carries": m.number(2) == 1}, nil
 }
 
 func readPush(m *message, _ *int) (any, error) {

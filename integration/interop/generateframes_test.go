@@ -67,8 +67,11 @@ func (m *maker) frames() []*vector {
 		m.rawFrame("one that tells a clock and the work it asks for, 16 bits", "hello", "",
 			must[[]byte](m)(wire.AppendHello(nil, wire.Hello{Version: 1, Network: "n", Session: 1, Time: 1764106000000, Work: 17})),
 			map[string]any{"version": 1, "network": "n", "agent": "", "session": "0000000000000001", "answers": "0000000000000000", "time": 1764106000000, "work": 17}, nil),
-		m.frameVector("a node that takes nothing", "interests", g, &gossip.Interests{}, []int{}),
-		m.frameVector("data types take one to three bytes", "interests", g, &gossip.Interests{Types: []uint16{0, 1, 127, 128, 16384, 65535}}, []int{0, 1, 127, 128, 16384, 65535}),
+		m.frameVector("a node that takes nothing", "interests", g, &gossip.Interests{}, map[string]any{"types": []int{}, "carries": false}),
+		m.frameVector("data types take one to three bytes", "interests", g, &gossip.Interests{Types: []uint16{0, 1, 127, 128, 16384, 65535}},
+			map[string]any{"types": []int{0, 1, 127, 128, 16384, 65535}, "carries": false}),
+		m.frameVector("a node that carries what everybody carries", "interests", g, &gossip.Interests{Types: []uint16{7}, Carries: true},
+			map[string]any{"types": []int{7}, "carries": true}),
 		m.frameVector("an event", "push", g, &gossip.Push{Rumor: r, Hops: 1}, pushSays(r, 1, false)),
 		m.frameVector("the same by a tree of its origin, from far away", "push", g, &gossip.Push{Rumor: r, Hops: 255, Rooted: true}, pushSays(r, 255, true)),
 		m.frameVector("a state by an origin whose key has to travel along", "push", g, &gossip.Push{Rumor: byRSA, Hops: 2}, pushSays(byRSA, 2, false)),
@@ -91,6 +94,7 @@ func (m *maker) frames() []*vector {
 		m.frameVector("an answer", "peer_list", p, &gossip.PeerList{Records: records}, recordsSay),
 		m.frameVector("an answer without any", "peer_list", p, &gossip.PeerList{}, []int{}),
 		m.frameVector("IDs in full", "want", s, &gossip.Want{Group: 1000, IDs: wants}, map[string]any{"group": 1000, "ids": wantsSay}),
+		m.frameVector("IDs of private messages", "want", s, &gossip.Want{Group: gossip.GroupPrivate, IDs: wants[:1]}, map[string]any{"group": 65537, "ids": wantsSay[:1]}),
 		m.frameVector("a rumor that was lacking", "fill", s, &gossip.Fill{Rumor: byRSA, Hops: 4}, pushSays(byRSA, 4, false)),
 	}
 	return append(append(list, m.syncs()...), m.laterFrames()...)

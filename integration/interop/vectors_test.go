@@ -48,7 +48,7 @@ func TestVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(old, text) {
-			t.Errorf("%s is not what is made now: go test -run TestVectors -rewrite ./integration/interop makes it anew, which is right only where the protocol has changed", path)
+			t.Errorf("%s is not what is made now: go test ./integration/interop -run TestVectors -rewrite makes it anew, which is right only where the protocol has changed", path)
 		}
 	}
 }
