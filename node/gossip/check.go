@@ -65,6 +65,13 @@ func (s *State) checkStore(c *checks) {
 	c.most("bytes held", st.heldBytes, maxHeldBytes)
 	c.most("rumors refused", n[refused], maxRefused)
 	c.most("refused IDs", len(st.refused), maxRefused)
+	arrived := make(map[Group]int)
+	for _, e := range st.entries {
+		if e.arrived() {
+			arrived[groupOf(e.r)]++
+		}
+	}
+	c.that(maps.Equal(arrived, st.arrived), "at the end of their way are %v, counted as %v", arrived, st.arrived)
 	grouped := 0
 	for g, x := range st.groups {
 		grouped += len(*x)
@@ -165,6 +172,7 @@ func (s *State) checkLinkBooks(c *checks) {
 		c.that(l.slot == slot && s.links[l.peer] == l, "the link in slot %d says slot %d and is not its peer's", slot, l.slot)
 		c.most("pushes without a verdict", len(l.unanswered), maxUnanswered)
 		c.that(l.told >= 0 && l.told <= maxMissing/8, "a neighbour told first of %d missing rumors, at most %d", l.told, maxMissing/8)
+		c.most("rumors offered to a neighbour", len(l.offered), offeredIDs)
 		c.most("interests of a neighbour", len(l.interests), MaxInterests)
 		for g := range l.lazy {
 			c.that(g.Valid(), "a link is lazy for group %d", g)

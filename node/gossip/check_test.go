@@ -74,6 +74,7 @@ func TestCheck(t *testing.T) {
 		"does not count as seen":        func(s *State) { clear(s.windows) },
 		"is in no group":                func(s *State) { s.store.groups[7].remove(pointOf(pick(s, kept).r)) },
 		"is not the newest":             func(s *State) { clear(s.store.newest) },
+		"at the end of their way":       func(s *State) { s.store.arrived[8] = 1 },
 		"will not expire":               func(s *State) { s.store.byExpiry = s.store.byExpiry[1:] },
 		"cannot be evicted":             func(s *State) { s.store.byCreation = nil },
 		"of a group are out of order":   func(s *State) { x := *s.store.groups[7]; x[0], x[1] = x[1], x[0] },

@@ -110,21 +110,31 @@ func (s *State) syncWith(l *link) {
 	}
 }
 
-// syncRandom is the periodic round: everything shared, with one neighbour.
+// syncRandom is the periodic round: everything shared, with one neighbour, and
+// each type that this one does not take with another that does.
 func (s *State) syncRandom() time.Time {
 	if s.cfg.AntiEntropy == 0 {
 		return time.Time{}
 	}
-	if l := s.randomLink(""); l != nil {
+	if l := s.randomLink(func(*link) bool { return true }); l != nil {
 		s.syncWith(l)
+		for _, t := range s.interests() {
+			if l.interests[t] {
+				continue
+			}
+			if taker := s.randomLink(func(l *link) bool { return l.interests[t] }); taker != nil {
+				s.enqueueSync(taker, GroupOf(t))
+			}
+		}
 	}
 	return s.now.Add(s.jitter(s.cfg.AntiEntropy))
 }
 
-func (s *State) randomLink(not PeerID) *link {
+// randomLink chooses one of the neighbours that are fit, nil if none is.
+func (s *State) randomLink(fit func(*link) bool) *link {
 	var all []*link
 	for _, l := range s.linkOrder {
-		if l != nil && !l.leaving && l.peer != not {
+		if l != nil && !l.leaving && fit(l) {
 			all = append(all, l)
 		}
 	}

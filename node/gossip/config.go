@@ -1,9 +1,11 @@
 package gossip
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -27,6 +29,9 @@ type Config struct {
 	Epoch uint64
 	// Agent is the name and version that presence tells others, up to 64 bytes.
 	Agent string
+	// Ports is where presence tells others that this node's modules can be
+	// reached, ascending by application, up to MaxPorts.
+	Ports []Port
 	// Rand is the core's only source of chance. The same seed and the same
 	// events give the same actions.
 	Rand *rand.Rand
@@ -148,6 +153,8 @@ func (c *Config) check() error {
 	bad(c.Network == "" || len(c.Network) > MaxNetwork, "network name %q, allowed are 1 to %d bytes", c.Network, MaxNetwork)
 	bad(c.Epoch == 0, "epoch 0: epochs count from 1")
 	bad(len(c.Agent) > maxAgent, "agent name of %d bytes, at most %d", len(c.Agent), maxAgent)
+	bad(len(c.Ports) > MaxPorts || !slices.IsSortedFunc(c.Ports, func(a, b Port) int { return cmp.Or(cmp.Compare(a.App, b.App), -1) }),
+		"ports of %d applications, allowed are %d, ascending and different", len(c.Ports), MaxPorts)
 	bad(c.Rand == nil, "no source of chance")
 	bad(c.Verifier == nil, "no verifier")
 	bad(c.Degree < 1, "degree %d, at least 1", c.Degree)

@@ -37,6 +37,8 @@ type Counters struct {
 	Dials            uint64 // attempted
 	DialsFailed      uint64 // of them
 	Probes           uint64 // of them: only to see whether a peer is there
+	Looks            uint64 // of them: to see what one more taker of a rare type has
+	LooksFound       uint64 // of them: those that brought what should have been here
 	Shuffles         uint64 // exchanges of peers begun
 	Syncs            uint64 // comparisons begun
 	SyncSteps        uint64 // Sync messages received

@@ -52,9 +52,9 @@ const (
 // pause is what keeps a peer from being dialled. It outlives the candidate: who
 // is forgotten and named again is not new.
 type pause struct {
-	next  time.Time // not dialled before
-	fails int       // since the last link
-	flaps int       // links in a row that broke soon
+	next  time.Time             // not dialled before
+	fails int                   // since the last link
+	flaps int                   // links in a row that broke soon
 	dials *[flapDials]time.Time // the last ones, nil = none
 }
 
@@ -183,7 +183,7 @@ func (s *State) merelyNamed(c *candidate) bool {
 }
 
 func (s *State) dialEnded(c *candidate) {
-	c.dialling, c.probing, c.swap = false, false, false
+	c.dialling, c.probing, c.swap, c.look = false, false, false, false
 	s.dials--
 	s.after(taskDial, 0)
 }

@@ -113,7 +113,9 @@
 // room, those whom it names instead take its place. And for every data type that
 // a node takes or announces it wants three neighbours that take it, whom it
 // finds by their presences: only takers relay, so the takers of a rare type have
-// to find each other. For these, one Degree more of links is accepted.
+// to find each other. For these, one Degree more of links is accepted. Nothing tells
+// a taker that hands nothing on from one that has nothing, so a node goes on looking
+// at others (look.go).
 //
 // Attackers are many and talk much, but seldom live everywhere. What one
 // informant may teach, how fast, and how much of the passive view one informant,
@@ -167,7 +169,7 @@
 //	maxRedials                     lost neighbours that are dialled again at once
 //	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
-//	maxUnanswered                  pushes without a verdict on one link
+//	maxUnanswered, offeredIDs      pushes without a verdict on one link, and rumors that it may ask for
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
 //	maxPauses                      forgotten peers that must not be dialled yet
 //	maxLost                        lost neighbours that are retried for a day
@@ -271,7 +273,8 @@
 //     found it valid; anti-entropy follows the same rule.
 //   - A limited rumor that comes by a shorter way than before is pushed again to
 //     those who got it with more hops, so that it reaches exactly those who are
-//     near enough, whatever the latencies.
+//     near enough, whatever the latencies. Where it has come to the end of its way it
+//     is not in the compared set: who lacks it would ask in vain until it expires.
 //   - A version of a state that waits for votes replaces none that was found
 //     valid; if it is voted down the one before stays, and is offered once to each
 //     neighbour, for others may have replaced it.
@@ -291,9 +294,10 @@
 //     than MaxSkew is not heard until its news is old enough; one that is slow
 //     makes its rumors short-lived; one that leaps ahead takes others' presences
 //     for expired until they are renewed.
-//   - A random round of anti-entropy may choose a neighbour that does not take a
-//     rare type. What neither push nor the comparison at link-up brought may
-//     therefore take some rounds.
+//   - If all neighbours that take a rare type hand nothing on, a node hears nothing of
+//     it until it has looked at one that does: where half of all takers are silent one
+//     look in two ends that. There is one in 20 s while fewer than takersEnough
+//     neighbours take the type, then one in two minutes.
 //   - What is heard of peers is not proven: who makes up as many identities as
 //     there are nodes, each with an answering address, has half of the sample.
 //     Where addresses have no network group, on a LAN or in a private network,

@@ -325,8 +325,10 @@ func (s *State) onGraft(l *link, m *Graft) {
 			}
 		}
 	}
-	for _, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
+	ids := m.IDs[:min(len(m.IDs), MaxIDs)]
+	for i, short := range ids {
 		if len(l.unanswered) >= maxUnanswered {
+			s.withdraw(l, m.Group, ids[i:])
 			l.retry = true
 			break
 		}
@@ -350,7 +352,8 @@ func (s *State) onGraft(l *link, m *Graft) {
 		} else {
 			delete(l.lazy, m.Group)
 		}
-		if e.spreadable() && l.wants(m.Group) && !e.holders.has(l.slot) {
+		if e.spreadable() && l.wants(m.Group) && (!e.holders.has(l.slot) || l.offered[id]) {
+			delete(l.offered, id)
 			e.holders.set(l.slot)
 			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted()}, false)
 		}

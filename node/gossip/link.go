@@ -15,6 +15,8 @@ type link struct {
 	dialled   bool
 	apart     bool // it was a candidate on what may be another island
 	beyond    bool // more of its group are neighbours of own choice than may be
+	look      bool // it was dialled to see what it has
+	overdue   bool // and had what should have been here long before
 	since     time.Time
 	interests map[uint16]bool // nil until they came
 	carries   bool            // it said so with them
@@ -30,6 +32,8 @@ type link struct {
 	boasts     int                 // how often it was slower than it said
 	boasted    time.Time           // what it says of times is not believed before
 	haves      []have              // not yet told
+	offered    map[RumorID]bool    // by their IDs, at most offeredIDs; what is not asked for it has
+	offeredAt  time.Time           // since when
 	told       int                 // rumors that are missing here and of which it told first
 	invalid    int
 	retry      bool // something did not get through: compare stores
@@ -70,9 +74,9 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if s.links[ev.Peer] != nil {
 		s.dropLink(s.links[ev.Peer])
 	}
-	swap := false
+	swap, look := false, false
 	if c := s.candidates[ev.Peer]; c != nil && c.dialling {
-		swap = c.swap && ev.Dialled
+		swap, look = c.swap && ev.Dialled, c.look && ev.Dialled
 		s.dialEnded(c)
 	}
 	beyond := ev.Dialled && s.beyond(ev.Net)
@@ -94,6 +98,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		net:        ev.Net,
 		dialled:    ev.Dialled,
 		beyond:     beyond,
+		look:       look,
 		since:      s.now,
 		heard:      s.now,
 		lazy:       make(map[Group]bool),
@@ -102,6 +107,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		proven:     make(map[Group]bool),
 		compared:   make(map[Group]bool),
 		brought:    make(map[Group]time.Time),
+		offered:    make(map[RumorID]bool),
 		fillBudget: fillBurst,
 		fillSince:  s.now,
 	}
@@ -135,6 +141,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if s.cfg.AntiEntropy > 0 {
 		s.after(taskSync, s.jitter(s.cfg.AntiEntropy))
 	}
+	s.planLook(l)
 }
 
 // refuseLink sends a peer away with a reason, and with the addresses of others

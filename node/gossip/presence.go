@@ -122,7 +122,7 @@ func (s *State) sealPresence(left bool) {
 	if s.raising && !left {
 		return // announced again with the new epoch
 	}
-	p := Presence{Left: left, Interests: s.interests(), Agent: s.cfg.Agent, Key: s.own.key}
+	p := Presence{Left: left, Interests: s.interests(), Agent: s.cfg.Agent, Key: s.own.key, Ports: s.cfg.Ports}
 	p.Interests = p.Interests[:min(len(p.Interests), MaxPresenceInterests)]
 	p.Lost, p.Refutes = s.accusations(), s.refuting()
 	life := s.presenceLife()
@@ -228,6 +228,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 		return VerdictStale
 	case m == nil && len(s.members) >= maxMembers:
 		s.count.MembersRefused++
+		s.membersFull = s.now
 		return VerdictBusy
 	}
 	if v, ok := s.verify(l, r, now); !ok {

@@ -26,6 +26,17 @@ type Presence struct {
 	Key []byte
 	// Refutes says that this presence answers one that named the node as lost.
 	Refutes bool
+	// Ports are where the node's modules can be reached by those of other nodes,
+	// ascending by application, at most MaxPorts of them.
+	Ports []Port
+}
+
+// Port says where an application can be reached on a node's machine. What the
+// numbers of applications mean is the business of modules: those of the course
+// number them as their messages, 560 is Onion.
+type Port struct {
+	App  uint16
+	Port uint16 // 0 = at the node's own P2P port
 }
 
 // Lost names a node that does not answer any more. It is about one presence of
@@ -46,7 +57,9 @@ const (
 	// MaxKeyCertificate bounds the certificate in a presence: that of an RSA hostkey
 	// of 8192 bits has 2,180 bytes, that of an Ed25519 one 164.
 	MaxKeyCertificate = 2304
-	maxAgent          = 64
+	// MaxPorts bounds the ports that a presence tells.
+	MaxPorts = 16
+	maxAgent = 64
 	// MaxPresence bounds an encoded presence, what later versions add included.
 	MaxPresence = 8192
 )
@@ -61,6 +74,7 @@ const (
 	tagAgent     = 4
 	tagLost      = 5 // length u8 · peer · epoch u64 · seq u64 each
 	tagKey       = 6
+	tagPorts     = 7 // application u16 · port u16 each
 )
 
 const (
@@ -116,6 +130,13 @@ func (p *Presence) Append(b []byte) []byte {
 		field(tagKey, len(p.Key))
 		b = append(b, p.Key...)
 	}
+	if len(p.Ports) > 0 {
+		field(tagPorts, 4*len(p.Ports))
+		for _, at := range p.Ports {
+			b = binary.BigEndian.AppendUint16(b, at.App)
+			b = binary.BigEndian.AppendUint16(b, at.Port)
+		}
+	}
 	return b
 }
 
@@ -163,6 +184,8 @@ func ParsePresence(b []byte) (*Presence, error) {
 		case tagKey:
 			ok = n <= MaxKeyCertificate
 			p.Key = v
+		case tagPorts:
+			p.Ports, ok = parsePorts(v)
 		}
 		if !ok {
 			return nil, fmt.Errorf("%w: field %d of %d bytes is out of form", ErrPresence, tag, n)
@@ -183,6 +206,20 @@ func parseLost(b []byte) (list []Lost, ok bool) {
 		}
 		list = append(list, l)
 		b = b[1+n+16:]
+	}
+	return list, true
+}
+
+func parsePorts(b []byte) (list []Port, ok bool) {
+	if len(b)%4 != 0 || len(b) > 4*MaxPorts {
+		return nil, false
+	}
+	for ; len(b) > 0; b = b[4:] {
+		at := Port{binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])}
+		if len(list) > 0 && at.App <= list[len(list)-1].App {
+			return nil, false
+		}
+		list = append(list, at)
 	}
 	return list, true
 }

@@ -12,7 +12,15 @@ import (
 
 func samePresence(a, b *Presence) bool {
 	return a.Left == b.Left && bytes.Equal(a.Record, b.Record) && slices.Equal(a.Interests, b.Interests) && a.Agent == b.Agent &&
-		a.Refutes == b.Refutes && bytes.Equal(a.Key, b.Key) && slices.Equal(a.Lost, b.Lost)
+		a.Refutes == b.Refutes && bytes.Equal(a.Key, b.Key) && slices.Equal(a.Lost, b.Lost) && slices.Equal(a.Ports, b.Ports)
+}
+
+// somePorts are of n applications.
+func somePorts(n int) (list []Port) {
+	for i := range n {
+		list = append(list, Port{App: uint16(500 + i), Port: uint16(6000 + i)})
+	}
+	return list
 }
 
 func TestPresenceRoundTrip(t *testing.T) {
@@ -30,6 +38,7 @@ func TestPresenceRoundTrip(t *testing.T) {
 			p.Lost = append(p.Lost, Lost{PeerID(id), rapid.Uint64().Draw(t, "epoch"), rapid.Uint64().Draw(t, "seq")})
 		}
 		slices.SortFunc(p.Lost, func(a, b Lost) int { return strings.Compare(string(a.Peer), string(b.Peer)) })
+		p.Ports = somePorts(rapid.IntRange(0, MaxPorts).Draw(t, "ports"))
 		b := p.Append([]byte("before"))
 		read, err := ParsePresence(b[len("before"):])
 		if err != nil || !samePresence(p, read) {
@@ -99,6 +108,13 @@ func TestPresenceLimits(t *testing.T) {
 		{"lost cut off", field(tagLost, lost("a", "b")[:30]), false},
 		{"key at its limit", field(tagKey, strings.Repeat("k", MaxKeyCertificate)), true},
 		{"key one over", field(tagKey, strings.Repeat("k", MaxKeyCertificate+1)), false},
+		{"no ports", field(tagPorts, ""), true},
+		{"a port", field(tagPorts, "\x02\x30\x18\x9d"), true},
+		{"half a port", field(tagPorts, "\x02\x30\x18"), false},
+		{"most ports", string((&Presence{Ports: somePorts(MaxPorts)}).Append(nil)), true},
+		{"ports one over", string((&Presence{Ports: somePorts(MaxPorts + 1)}).Append(nil)), false},
+		{"ports of one application twice", field(tagPorts, "\x02\x30\x18\x9d\x02\x30\x18\x9e"), false},
+		{"ports descending", field(tagPorts, "\x02\x30\x18\x9d\x02\x08\x18\x9e"), false},
 		{"all unknown", field(99, "x") + field(100, ""), true},
 		{"tag 0", field(0, ""), false},
 		{"a field twice", field(tagAgent, "a") + field(tagAgent, "b"), false},
@@ -129,6 +145,7 @@ func FuzzParsePresence(f *testing.F) {
 	f.Add((&Presence{Left: true}).Append(nil))
 	f.Add((&Presence{Record: []byte("record"), Interests: []uint16{1, 7, 65535}, Agent: "hearsay 1"}).Append(nil))
 	f.Add((&Presence{Agent: "hearsay 1", Lost: []Lost{{"A", 1, 2}, {"B", 1 << 40, 1 << 60}}, Refutes: true}).Append(nil))
+	f.Add((&Presence{Agent: "hearsay 1", Ports: []Port{{500, 6001}, {560, 6301}}}).Append(nil))
 	f.Add([]byte{tagLost, 0, 2, 1, 'A'})
 	f.Add([]byte{9, 0, 1, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -139,7 +156,7 @@ func FuzzParsePresence(f *testing.F) {
 			}
 			return
 		}
-		if len(p.Record) > MaxRecord || len(p.Interests) > MaxPresenceInterests || len(p.Agent) > maxAgent || len(p.Lost) > MaxLost {
+		if len(p.Record) > MaxRecord || len(p.Interests) > MaxPresenceInterests || len(p.Agent) > maxAgent || len(p.Lost) > MaxLost || len(p.Ports) > MaxPorts {
 			t.Fatalf("over a limit: %+v", p)
 		}
 		again, err := ParsePresence(p.Append(nil))

@@ -8,6 +8,14 @@ import (
 // Push: rumors go down links, and a neighbour answers each with a verdict. Which
 // links carry the rumor itself and which only its ID is decided in lazy.go.
 
+const (
+	// offeredIDs is how many rumors are offered by their IDs at once: no more than a
+	// neighbour remembers to ask for. The rest is pushed.
+	offeredIDs = maxMissing / 16
+	// offerTime is how long it may take to ask for them.
+	offerTime = 10 * time.Second
+)
+
 // pushed is a rumor sent down a link whose verdict has not come.
 type pushed struct {
 	id     RumorID
@@ -25,18 +33,43 @@ func (s *State) spread(e *entry) int {
 	return s.relay(e.r, groupOf(e.r), e.hops, &e.holders, false)
 }
 
-// offer pushes what this node has of a data type that it does not take itself
-// (its modules announce it) to a neighbour that began to take it.
+// offer gives what this node has of a data type that it does not take itself
+// (its modules announce it) to a neighbour that began to take it. No comparison
+// tells what of that it has: what is young is pushed, of the rest it is told the
+// IDs, and asks for what it lacks.
 func (s *State) offer(l *link, dataType uint16) {
-	for _, p := range s.store.group(GroupOf(dataType)) {
+	g := GroupOf(dataType)
+	old := &Have{Group: g, Ask: true}
+	if s.now.Sub(l.offeredAt) >= offerTime {
+		clear(l.offered)
+		l.offeredAt = s.now
+	}
+	for _, p := range s.store.group(g) {
 		e := s.store.entries[p.ID]
-		if e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin {
-			if len(l.unanswered) >= maxUnanswered {
-				l.retry = true
-				return
-			}
+		switch {
+		case !e.spreadable() || e.holders.has(l.slot) || l.peer == e.r.Origin:
+		case s.now.Sub(e.learnt) >= young && len(l.offered) < offeredIDs:
+			e.holders.set(l.slot) // unless it asks
+			l.offered[e.r.ID] = true
+			old.IDs = append(old.IDs, e.r.ID.Short())
+		case len(l.unanswered) >= maxUnanswered:
+			l.retry = true
+		default:
 			e.holders.set(l.slot)
 			s.push(l, &Push{Rumor: e.r, Hops: addHop(e.hops)}, false)
+		}
+	}
+	if len(old.IDs) > 0 {
+		s.do(Send{To: l.peer, Msg: old})
+	}
+}
+
+// withdraw takes back offers that a neighbour cannot make use of now.
+func (s *State) withdraw(l *link, g Group, ids []ShortID) {
+	for _, short := range ids {
+		if id, ok := s.resolve(g, short); ok && l.offered[id] {
+			delete(l.offered, id)
+			s.forgetHolder(l, g, id)
 		}
 	}
 }
@@ -169,7 +202,7 @@ func (s *State) known(l *link, r *Rumor, hops uint8) bool {
 	}
 	e.holders.set(l.slot)
 	if hops = max(hops, 1); hops < e.hops {
-		e.hops = hops
+		s.store.shorter(e, hops)
 		if e.r.TTL != 0 {
 			// Whoever got it from here with more hops may have come to the end of
 			// its way too early.
@@ -292,6 +325,8 @@ func (s *State) onSendDropped(ev SendDropped) {
 		l.receipts = append(slices.Clip(m.Verdicts), l.receipts...)
 		s.after(taskReceipts, time.Second)
 		return
+	case *Have:
+		s.withdraw(l, m.Group, m.IDs)
 	case *Interests:
 		l.untold = true
 	case *PeersRequest:

@@ -365,14 +365,19 @@ func TestOfferCap(t *testing.T) {
 	}
 	n.mute["B"] = true
 	n.up("B", 7)
+	offered := sent[*Have](n, "B")
+	if len(offered) != 1 || len(offered[0].IDs) != offeredIDs || !offered[0].Ask {
+		t.Fatalf("offered by their IDs: %v", offered)
+	}
+	n.recv("B", &Graft{Group: 7, IDs: offered[0].IDs})
 	if got := len(pushedTo(n, "B")); got != maxUnanswered {
 		t.Fatalf("%d pushed at once", got)
 	}
 	n.recv("B", &Receipt{make([]Verdict, MaxVerdicts)})
 	n.mute["B"] = false
-	for range 4 {
-		n.wait(pingInterval)
-	}
+	n.wait(pingInterval)
+	offered = sent[*Have](n, "B")
+	n.recv("B", &Graft{Group: 7, IDs: offered[len(offered)-1].IDs})
 	if got := len(pushedTo(n, "B")); got != maxUnanswered+10 {
 		t.Errorf("%d of %d pushed in the end", got, maxUnanswered+10)
 	}
@@ -488,9 +493,26 @@ func TestOffers(t *testing.T) {
 	n.wait(2 * time.Second)
 	n.recv("B", &Interests{Types: []uint16{8}})
 	n.recv("B", &Interests{Types: []uint16{7, 8}})
+	n.s.links["B"].retry = true
+	n.wait(pingInterval)
+	// Of what is not young the neighbour asks for what it lacks.
+	offered := sent[*Have](n, "B")
+	if len(offered) != 1 || offered[0].Group != 8 || len(offered[0].IDs) != 1 || !offered[0].Ask {
+		t.Fatalf("offered: %v, want what there is of type 8, once", offered)
+	}
+	n.recv("B", &Graft{Group: 8, IDs: offered[0].IDs})
+	n.recv("B", &Graft{Group: 8, IDs: offered[0].IDs})
 	mustEqual(t, "pushed", pushedTo(n, "B"), []string{"a", "c", "b"})
 	n.up("C", 7)
-	mustEqual(t, "pushed to another", pushedTo(n, "C"), []string{"a"})
+	if offered := sent[*Have](n, "C"); len(offered) != 1 || len(offered[0].IDs) != 1 {
+		t.Fatalf("offered to another: %v, want what is alive of type 7", offered)
+	}
+	// An offer that found no room is made again.
+	n.do(SendDropped{"C", sent[*Have](n, "C")[0]})
+	n.wait(2 * time.Second)
+	if offered := sent[*Have](n, "C"); len(offered) != 2 {
+		t.Errorf("offered %d times, want once more after one that was dropped", len(offered))
+	}
 }
 
 // A rumor never goes back to where it came from, nor to its origin.

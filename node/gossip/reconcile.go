@@ -16,7 +16,8 @@ import (
 // one Sync each way; d differences cost O(d log n).
 //
 // A set holds everything alive that the node knows, also what waits for votes
-// and what was refused: it is not offered, but it need not be fetched again.
+// and what was refused: it is not offered, but it need not be fetched again. Only
+// what has come to the end of its way is left out.
 // What was evicted from a full store lies before the floor, and nobody talks
 // about that.
 //
@@ -37,14 +38,13 @@ const (
 	young = time.Second
 )
 
-// set is what this node has of a group from floor on.
+// set is what this node has of a group from floor on, as far as it is compared.
 func (s *State) set(g Group, floor int64) index {
-	x := s.presences
 	if g != GroupPresence {
-		x = s.store.group(g)
+		return s.store.compared(g, floor)
 	}
-	i, _ := x.search(Point{Created: floor})
-	return x[i:]
+	i, _ := s.presences.search(Point{Created: floor})
+	return s.presences[i:]
 }
 
 func (s *State) floor(g Group) int64 { return s.store.floors[g] }
@@ -319,6 +319,9 @@ func (s *State) onFill(l *link, m *Fill) {
 	v := s.take(l, m.Rumor, m.Hops, true)
 	if v == VerdictDuplicate && g != GroupPresence && s.holdersOf(g, m.Rumor.ID) == nil {
 		s.rememberSeen(l, m.Rumor)
+	}
+	if v == VerdictNew {
+		s.noteOverdue(l, m.Rumor)
 	}
 	c := s.syncs.by[g]
 	if c == nil || c.peer != l.peer {

@@ -52,6 +52,7 @@ type State struct {
 	presenceByID    map[RumorID]*member
 	presenceByShort map[ShortID]*member
 	own             ownPresence
+	membersFull     time.Time // when there was last no room for one
 
 	// Who is lost, and this node's own state (suspect.go, health.go).
 	suspects suspects
@@ -67,6 +68,7 @@ type State struct {
 	banned         map[PeerID]time.Time
 	dials          int
 	strangerAt     time.Time // before which no stranger is dialled without need
+	lookAt         time.Time // before which no taker of a rare type is looked for (look.go)
 	leaving        bool
 	observed       bool // people watch (observe.go)
 
@@ -107,6 +109,7 @@ const (
 	taskSync                 // a periodic comparison of stores
 	taskCompare              // comparisons go on
 	taskShuffle              // peers are exchanged
+	taskLook                 // takers of rare types are looked for
 
 	tasks
 )
@@ -249,6 +252,8 @@ func (s *State) runDue() {
 			next = s.compare()
 		case taskShuffle:
 			next = s.shuffle()
+		case taskLook:
+			next = s.lookRound()
 		}
 		s.schedule(task(t), next)
 	}

@@ -46,7 +46,8 @@ type MemberStatus struct {
 	Agent     string
 	Interests []uint16
 	Record    []byte
-	Key       []byte    // certificate of the key for private messages, not verified
+	Key       []byte // certificate of the key for private messages, not verified
+	Ports     []Port
 	Expires   int64     // Unix ms
 	Accusers  int       // members that name it as lost, this node included
 	Suspected time.Time // since when it is a suspect, zero = it is none
@@ -102,7 +103,7 @@ func (s *State) Status() Status {
 func (s *State) memberStatus(m *member) MemberStatus {
 	st := MemberStatus{
 		Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
-		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Expires: m.r.Expires}
+		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Ports: m.p.Ports, Expires: m.r.Expires}
 	if d := m.doubt; d != nil {
 		st.Accusers, _ = d.count(m.r.version(), s.cfg.Self)
 		st.Suspected, st.Lost = d.suspected, d.lost

@@ -38,6 +38,9 @@ func (e *entry) spreadable() bool {
 	return e.state == kept && (e.r.TTL == 0 || e.hops < e.r.TTL)
 }
 
+// arrived reports whether r has come to the end of its way: nobody gets it from here.
+func (e *entry) arrived() bool { return e.r.TTL != 0 && e.hops >= e.r.TTL }
+
 // age is when a rumor was made, or learnt if it claims to be of the future, in
 // Unix milliseconds: a date to come must not outlive honest rumors.
 func (e *entry) age() int64 { return min(e.r.Created, e.learnt.UnixMilli()) }
@@ -58,6 +61,7 @@ type store struct {
 	entries map[RumorID]*entry
 	short   map[ShortID]RumorID // of all entries; of two that begin alike, one
 	groups  map[Group]*index    // every entry of the store
+	arrived map[Group]int       // of them, those that have come to the end of their way
 	floors  map[Group]int64     // creation of the newest rumor evicted, Unix ms
 	newest  map[stateKey]*Rumor // state rumors alive
 	// valid are the versions of state rumors that modules found valid: the newest
@@ -78,6 +82,7 @@ func newStore(limit, limitBytes int) *store {
 		entries: make(map[RumorID]*entry),
 		short:   make(map[ShortID]RumorID),
 		groups:  make(map[Group]*index),
+		arrived: make(map[Group]int),
 		floors:  make(map[Group]int64),
 		newest:  make(map[stateKey]*Rumor),
 		valid:   make(map[stateKey]*Rumor),
@@ -92,6 +97,41 @@ func (st *store) group(g Group) index {
 	return nil
 }
 
+// compared is the part of a group from floor on that others may get from here, or
+// need not give. What has come to the end of its way is not in it: who lacks it
+// would ask for it in vain, again and again until it expires.
+func (st *store) compared(g Group, floor int64) index {
+	x := st.group(g)
+	i, _ := x.search(Point{Created: floor})
+	x = x[i:]
+	if st.arrived[g] == 0 {
+		return x
+	}
+	offered := make(index, 0, len(x))
+	for _, p := range x {
+		if !st.entries[p.ID].arrived() {
+			offered = append(offered, p)
+		}
+	}
+	return offered
+}
+
+// shorter notes that a rumor came a shorter way than before.
+func (st *store) shorter(e *entry, hops uint8) {
+	st.countArrived(e, -1)
+	e.hops = hops
+	st.countArrived(e, 1)
+}
+
+func (st *store) countArrived(e *entry, n int) {
+	if e.arrived() {
+		g := groupOf(e.r)
+		if st.arrived[g] += n; st.arrived[g] == 0 {
+			delete(st.arrived, g)
+		}
+	}
+}
+
 // add takes in a rumor that is not there yet, as held or kept.
 func (st *store) add(e *entry) {
 	st.entries[e.r.ID] = e
@@ -103,6 +143,7 @@ func (st *store) add(e *entry) {
 		st.groups[g] = x
 	}
 	x.add(pointOf(e.r))
+	st.countArrived(e, 1)
 	st.byExpiry.push(due{e.r.Expires, e.r.ID})
 	st.byExpiry = st.compact(st.byExpiry)
 	if e.r.Kind == KindState {
@@ -186,6 +227,7 @@ func (st *store) remove(e *entry) {
 		delete(st.short, s)
 	}
 	g := groupOf(e.r)
+	st.countArrived(e, -1)
 	if x := st.groups[g]; x != nil {
 		x.remove(pointOf(e.r))
 		if len(*x) == 0 {

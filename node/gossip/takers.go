@@ -61,18 +61,20 @@ func (s *State) ownTypes() []uint16 {
 }
 
 // missingTakers is how many more neighbours are wanted for a type.
-func (s *State) missingTakers(t uint16) int {
-	n := takersWanted
+func (s *State) missingTakers(t uint16) int { return takersWanted - s.linkedTakers(t) }
+
+// linkedTakers is how many neighbours say that they take a type.
+func (s *State) linkedTakers(t uint16) (n int) {
 	for _, l := range s.linkOrder {
 		switch {
 		case l == nil || l.leaving:
 		case l.interests != nil:
 			if l.interests[t] {
-				n--
+				n++
 			}
 		default:
-			if m := s.members[l.peer]; m != nil && slices.Contains(m.p.Interests, t) {
-				n-- // it is about to say so
+			if m := s.members[l.peer]; m != nil && m.takes(t) {
+				n++ // it is about to say so
 			}
 		}
 	}
@@ -144,3 +146,6 @@ func (s *State) takesOneOf(m *member, missing map[uint16]int) (one bool) {
 	}
 	return one
 }
+
+// takes reports whether a member says that it takes a type.
+func (m *member) takes(t uint16) bool { return slices.Contains(m.p.Interests, t) }

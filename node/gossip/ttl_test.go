@@ -51,7 +51,7 @@ func TestTTLByComparison(t *testing.T) {
 	w.wait(30 * time.Second)
 	for i, want := range []string{"x y", "x y", "x y", "y"} {
 		have := ""
-		for _, p := range w.nodes[i].s.set(7, 0) {
+		for _, p := range w.nodes[i].s.store.group(7) {
 			have += " " + string(w.nodes[i].s.store.entries[p.ID].r.Payload)
 		}
 		if len(have) != len(want)+1 {
@@ -156,4 +156,36 @@ func TestTTLReach(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Who got a limited rumor by its last hop says nothing of it to those who lack it:
+// they would ask in vain, in every comparison until it expires.
+func TestLastHopIsNotCompared(t *testing.T) {
+	w := newWorld(t)
+	for i, id := range []PeerID{"A", "B", "C", "D"} {
+		w.add(id, func(c *Config) { c.AntiEntropy, c.ContinueMongering = time.Second, 1 }).module(1, 7)
+		if i > 0 {
+			w.link(w.nodes[i-1].id, id)
+		}
+	}
+	w.wait(5 * time.Second)
+	w.nodes[0].publish(7, "x", func(p *Publish) { p.TTL = 2 })
+	w.wait(time.Second)
+	mustEqual(t, "told at the last hop", w.nodes[2].told(1), []string{"x"})
+	for _, n := range w.nodes {
+		n.forget()
+	}
+	w.wait(time.Minute)
+	for _, n := range w.nodes {
+		for _, s := range actions[Send](n) {
+			switch s.Msg.(type) {
+			case *Want, *Fill, *Push:
+				t.Errorf("%s sent %T to %s, and nothing is new", n.id, s.Msg, s.To)
+			}
+		}
+	}
+	// Now D is a neighbour of A's.
+	w.link("A", "D")
+	w.wait(5 * time.Second)
+	mustEqual(t, "told at D", w.nodes[3].told(1), []string{"x"})
 }

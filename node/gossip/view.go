@@ -35,6 +35,7 @@ type candidate struct {
 	refused  bool      // it had no room when it was last asked
 	wanted   bool      // it takes a type for which neighbours are missing
 	swap     bool      // it is being dialled to take another's place
+	look     bool      // it is being dialled to see what it has (look.go)
 
 	like kin // counters of those that have something in common with it
 }

@@ -27,3 +27,42 @@ func TestRareType(t *testing.T) {
 		check(t, n)
 	}
 }
+
+// TestSilentTakers: most of those that say they take a rare type hand nothing on.
+// Those that do hear of each other all the same, from who does not take it itself,
+// too, because they go on looking when they have takers enough.
+func TestSilentTakers(t *testing.T) {
+	for seed := range uint64(campaign(t, 3)) {
+		const nodes = 60
+		takes := func(i int) bool { return i%5 < 2 }
+		silent := func(i int) bool { return i%5 == 1 } // 12 of 24 takers
+		n := New(Config{
+			Seed: seed, Nodes: nodes, Core: core(6), Latency: 20 * time.Millisecond, Contacts: 3,
+			Hostile: silent, Wrap: Byzantine(seed, Withhold, silent),
+		})
+		for i := range nodes {
+			n.Start(i, time.Duration(i)*10*time.Millisecond)
+		}
+		n.Run(20 * time.Second)
+		for i := range nodes {
+			if takes(i) {
+				n.Subscribe(i, 1, 4711, true)
+			}
+		}
+		n.Run(2 * time.Minute)
+		for i := range nodes {
+			if !silent(i) {
+				n.Publish(i, 4711, 0, fmt.Appendf(nil, "rare %d", i))
+			}
+		}
+		for range 20 {
+			if n.Run(30 * time.Second); len(n.Missing()) == 0 {
+				break
+			}
+		}
+		check(t, n)
+		if p := n.Components(4711); len(p) != 1 {
+			t.Errorf("seed %d: the takers are in parts %v", seed, p)
+		}
+	}
+}
