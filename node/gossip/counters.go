@@ -43,6 +43,7 @@ type Counters struct {
 	Syncs            uint64 // comparisons begun
 	SyncSteps        uint64 // Sync messages received
 	RecordsRefused   uint64 // peer records not asked for, or more than one peer may tell
+	DHTLinksEnded    uint64 // links to peers of the DHT that others of the DHT took the place of
 	MembersRefused   uint64 // presences beyond the cap
 	EpochsRaised     uint64 // times that a neighbour knew a later epoch of ours
 	CandidatesPruned uint64 // peers forgotten for want of room

@@ -253,6 +253,7 @@ func (s *State) dialMissing() time.Time {
 	}
 	var left []*candidate // those whose group has neighbours enough
 	chosen := s.chosen()
+	_, dht := s.ofDHT()
 	for _, c := range s.inOrder(ready, max(places, 0), chosen) {
 		reason := c.wanted || s.stranger(c)
 		switch {
@@ -262,7 +263,12 @@ func (s *State) dialMissing() time.Time {
 			s.schedule(taskDial, s.strangerAt)
 		case c.net != "" && chosen[c.net] >= groupLinks && !reason:
 			left = append(left, c)
+		case !s.mayFromDHT(c, dht):
+			// the DHT has had its share
 		default:
+			if c.source == SourceKademlia {
+				dht++
+			}
 			if places <= 0 && !c.wanted && !c.missed {
 				s.strangerAt = s.now.Add(apartPace)
 			}
@@ -274,6 +280,12 @@ func (s *State) dialMissing() time.Time {
 	for _, c := range left {
 		if s.dials >= maxDials || places <= 0 || s.othersThan(chosen) {
 			break
+		}
+		if !s.mayFromDHT(c, dht) {
+			continue
+		}
+		if c.source == SourceKademlia {
+			dht++
 		}
 		places--
 		s.dial(c)

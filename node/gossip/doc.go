@@ -112,18 +112,22 @@
 // run) and whose presence never came, may belong to one, too; if one has no
 // room, those whom it names instead take its place. And for every data type that
 // a node takes or announces it wants three neighbours that take it, whom it
-// finds by their presences: only takers relay, so the takers of a rare type have
-// to find each other. For these, one Degree more of links is accepted. Nothing tells
-// a taker that hands nothing on from one that has nothing, so a node goes on looking
-// at others (look.go).
+// finds by their presences, or is told of by the DHT: only takers relay, so the
+// takers of a rare type have to find each other. For these, one Degree more of
+// links is accepted. Nothing tells a taker that hands nothing on from one that has
+// nothing, so a node goes on looking at others (look.go).
 //
 // Attackers are many and talk much, but seldom live everywhere. What one
 // informant may teach, how fast, and how much of the passive view one informant,
 // one network group (groups.go) or one open source may have is bounded. Own
 // choices are spread over groups, two of one at most while there are others, and
-// are refreshed one by one, so that having been first is worth little. Of
+// are refreshed one by one, so that having been first is worth little. One in
+// three of them may come from the DHT (dhtshare.go). Of
 // those who come, the group with the most makes room for one with fewer. The two
 // oldest neighbours of own choice are dialled first after a restart.
+//
+// How many nodes there are is counted, and estimated where that cannot be done
+// (estimate.go), which is also what a fair draw of one of them rests on.
 //
 // # Who is alive
 //
@@ -171,6 +175,7 @@
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
 //	maxUnanswered, offeredIDs      pushes without a verdict on one link, and rumors that it may ask for
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
+//	MaxTakes                       data types that others say a candidate takes
 //	maxPauses                      forgotten peers that must not be dialled yet
 //	maxLost                        lost neighbours that are retried for a day
 //	maxInformants, informantBurst  peers whose talk of others is counted, and what each may say

@@ -129,6 +129,9 @@ type Candidate struct {
 	Record *PeerRecord
 	// Net is the network group of the peer's addresses.
 	Net NetGroup
+	// Takes are data types that the peer is said to take, up to MaxTakes: it is
+	// dialled if takers of them are missing.
+	Takes []uint16
 	// Anchor says that it was one of the oldest neighbours of the last run's own
 	// choice: it is dialled before others.
 	Anchor bool

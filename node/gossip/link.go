@@ -136,6 +136,9 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if swap {
 		s.swapped(l)
 	}
+	if l.dialled {
+		s.boundDHT(l)
+	}
 	s.shared(l, GroupPresence)
 	s.after(taskLinks, 0)
 	if s.cfg.AntiEntropy > 0 {

@@ -45,6 +45,8 @@ var mutations = []mutation{
 	{"silent takers of a rare type are not relied on", "look.go", "		s.lookFor(rare[s.cfg.Rand.IntN(len(rare))])\n", "", "TestLooksForMoreTakers"},
 	{"what has come to the end of its way is not compared", "store.go", "		if !st.entries[p.ID].arrived() {", "		if true {", "TestLastHopIsNotCompared"},
 	{"dead links are given up", "link.go", "case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:", "case false:", "TestDeadLink"},
+	{"the DHT does not choose the neighbours", "dhtshare.go", "case c.source != SourceKademlia || n < s.dhtLinks():", "case true:", "TestDHTIsOneSourceOfMany"},
+	{"what cannot be counted is estimated", "estimate.go", "if unknown > 0 ||", "if false ||", "TestSizeEstimated"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }
 

@@ -96,9 +96,6 @@ func (s *State) takersShort(types []uint16, more int) bool {
 // drawTakers makes candidates of members that take a type for which neighbours
 // are missing. They are dialled even by a node that has neighbours enough.
 func (s *State) drawTakers() {
-	if !s.cfg.PeerExchange || len(s.presences) == 0 {
-		return
-	}
 	missing := make(map[uint16]int)
 	for _, t := range s.ownTypes() {
 		if n := s.missingTakers(t); n > 0 {
@@ -108,8 +105,8 @@ func (s *State) drawTakers() {
 	// Those that were drawn before stay drawn.
 	again := func(failed bool) {
 		for _, c := range s.candidateOrder {
-			if m := s.members[c.peer]; m != nil && !c.linked && !c.gone && failed == (c.fails > 0 || c.refused) {
-				c.wanted = s.takesOneOf(m, missing)
+			if !c.linked && !c.gone && failed == (c.fails > 0 || c.refused) {
+				c.wanted = takesOneOf(s.takesOf(c), missing)
 			}
 		}
 	}
@@ -120,11 +117,20 @@ func (s *State) drawTakers() {
 		return
 	}
 	again(false)
+	if s.cfg.PeerExchange && len(s.presences) > 0 {
+		s.drawMissing(missing)
+	}
+	again(true) // if there are not enough others
+}
+
+// drawMissing makes candidates of members that take a type of which more takers
+// are missing.
+func (s *State) drawMissing(missing map[uint16]int) {
 	first := s.cfg.Rand.IntN(len(s.presences))
 	for i := range s.presences {
 		m := s.presenceByID[s.presences[(first+i)%len(s.presences)].ID]
 		p := m.r.Origin
-		if !m.here() || len(m.p.Record) == 0 || p == s.cfg.Self || s.candidates[p] != nil || !s.takesOneOf(m, missing) {
+		if !m.here() || len(m.p.Record) == 0 || p == s.cfg.Self || s.candidates[p] != nil || !takesOneOf(m.p.Interests, missing) {
 			continue
 		}
 		s.hear(Candidate{Peer: p, Source: SourceExchange, Record: m.record()}, "")
@@ -132,13 +138,12 @@ func (s *State) drawTakers() {
 			c.wanted = true
 		}
 	}
-	again(true) // if there are not enough others
 }
 
-// takesOneOf reports whether a member takes a type of which more takers are
-// missing, and counts it among them if so.
-func (s *State) takesOneOf(m *member, missing map[uint16]int) (one bool) {
-	for _, t := range m.p.Interests {
+// takesOneOf reports whether one of these types is among those of which more
+// takers are missing, and counts a taker of them all in if so.
+func takesOneOf(types []uint16, missing map[uint16]int) (one bool) {
+	for _, t := range types {
 		if missing[t] > 0 {
 			missing[t]--
 			one = true

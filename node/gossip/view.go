@@ -30,6 +30,7 @@ type candidate struct {
 	dialling bool      // or probed
 	probing  bool      // it is only a probe
 	lost     time.Time // when its last link ended, zero = never had one
+	takes    []uint16  // data types that it is said to take
 	gone     bool      // it announced its leave
 	missed   bool      // its last link broke without a goodbye
 	refused  bool      // it had no room when it was last asked
@@ -83,6 +84,11 @@ func (s *State) hear(ev Candidate, informant PeerID) {
 		}
 		c.next = later(earlier(c.next, again), c.flapsUntil())
 		s.planDial(c)
+	}
+	if len(ev.Takes) > 0 {
+		if c.saidToTake(ev.Takes); s.lacksTakers(ev.Takes) {
+			s.after(taskDial, memberPause)
+		}
 	}
 	if r := ev.Record; r != nil && (c.record == nil || r.Seq > c.record.Seq || c.record.Seq == 0) {
 		own := *r // the list that it came in need not be kept
@@ -356,7 +362,10 @@ func (s *State) drawMembers(want int) {
 	}
 	for range min(2*want, len(s.presences)) {
 		m := s.presenceByID[s.presences[s.cfg.Rand.IntN(len(s.presences))].ID]
-		if p := m.r.Origin; m.here() && len(m.p.Record) > 0 && s.candidates[p] == nil && p != s.cfg.Self {
+		p := m.r.Origin
+		if c := s.candidates[p]; c != nil {
+			s.drawnByChance(c)
+		} else if m.here() && len(m.p.Record) > 0 && p != s.cfg.Self {
 			s.hear(Candidate{Peer: p, Source: SourceExchange, Record: m.record()}, "")
 		}
 	}
