@@ -181,7 +181,7 @@ func (m *maker) presenceRumor() *gossip.Rumor {
 
 func (m *maker) presences() []*vector {
 	says := func(p *gossip.Presence, flags int, record any) map[string]any {
-		is := map[string]any{"flags": flags, "left": p.Left, "refutes": p.Refutes, "record": record, "interests": nil, "agent": p.Agent, "lost": nil, "unknown": nil}
+		is := map[string]any{"flags": flags, "left": p.Left, "refutes": p.Refutes, "record": record, "interests": nil, "agent": p.Agent, "lost": nil, "key": nil, "unknown": nil}
 		if len(p.Interests) > 0 {
 			is["interests"] = p.Interests
 		}
@@ -200,6 +200,10 @@ func (m *maker) presences() []*vector {
 	// Ascending by the binary form: an RSA ID begins with 12, an Ed25519 one with 00.
 	accusing := &gossip.Presence{Agent: "hearsay/1.0", Refutes: true, Lost: []gossip.Lost{
 		{Peer: gossip.PeerID(m.bob.ID()), Epoch: moment, Seq: 9}, {Peer: gossip.PeerID(m.rsa.ID()), Epoch: 1, Seq: 1}}}
+	cert, _ := m.certify(m.alice, "alice's key")
+	reachable := &gossip.Presence{Agent: "hearsay/1.0", Key: cert.Bytes}
+	reachableIs := says(reachable, 0, nil)
+	reachableIs["key"] = certificateSays(cert)
 	later := append(plain.Append(nil), 200, 0, 3, 'n', 'e', 'w')
 	laterIs := says(plain, 0, recordSays(m.alice, 1, addrs...))
 	laterIs["unknown"] = []any{map[string]any{"tag": 200, "value": octets("new")}}
@@ -207,6 +211,7 @@ func (m *maker) presences() []*vector {
 		{What: "a node with an address that takes three types", Kind: "presence", Bytes: plain.Append(nil), Is: m.json(says(plain, 0, recordSays(m.alice, 1, addrs...)))},
 		{What: "a leave", Kind: "presence", Bytes: left.Append(nil), Is: m.json(says(left, 1, nil))},
 		{What: "a refutation that accuses two others", Kind: "presence", Bytes: accusing.Append(nil), Is: m.json(says(accusing, 2, nil))},
+		{What: "one to whom private messages can be sent", Kind: "presence", Bytes: reachable.Append(nil), Is: m.json(reachableIs)},
 		{What: "one that says nothing", Kind: "presence", Bytes: nil, Is: m.json(says(&gossip.Presence{}, 0, nil))},
 		{What: "a tag of a later version is skipped", Kind: "presence", Bytes: later, Is: m.json(laterIs)},
 		{What: "bits of a flag that are not known are ignored", Kind: "presence", Bytes: []byte{1, 0, 1, 0x81}, Is: m.json(says(left, 0x81, nil))},

@@ -25,19 +25,13 @@ func privateKey(name string) []byte {
 }
 
 func (m *maker) private() (list []*vector) {
-	expires := time.UnixMilli(4_000_000_000_000)
-	certify := func(id *identity.Identity, name string) (*envelope.Certificate, *envelope.Key) {
-		key := must[*envelope.Key](m)(envelope.ParseKey(privateKey(name)))
-		return must[*envelope.Certificate](m)(envelope.Certify(id, key, moment, expires)), key
-	}
-	toBob, bobsKey := certify(m.bob, "bob's key")
-	toRSA, _ := certify(m.rsa, "a key beside RSA")
+	toBob, bobsKey := m.certify(m.bob, "bob's key")
+	toRSA, _ := m.certify(m.rsa, "a key beside RSA")
 	for _, c := range []struct {
 		what string
 		cert *envelope.Certificate
 	}{{"a certificate", toBob}, {"one signed with RSA", toRSA}} {
-		list = append(list, &vector{What: c.what, Kind: "certificate", Bytes: c.cert.Bytes, Is: m.json(map[string]any{
-			"peer": c.cert.Peer.String(), "key": octets(c.cert.Key[:]), "sequence": c.cert.Seq, "expires": c.cert.Expires.UnixMilli()})})
+		list = append(list, &vector{What: c.what, Kind: "certificate", Bytes: c.cert.Bytes, Is: m.json(certificateSays(c.cert))})
 	}
 	for _, e := range []struct {
 		what   string
@@ -72,15 +66,25 @@ func (m *maker) private() (list []*vector) {
 			Is: m.json(map[string]any{"slots": slots, "padded_size": len(sealed) - 34 - 80*slots - 16, "message_id": octets(message.ID[:]),
 				"recipients": recipients, "text": e.text})})
 	}
-	return list
+	return append(append(list, m.letters(bobsKey, toBob)...), m.values()...)
+}
+
+// certify makes a certificate of a key that everybody knows.
+func (m *maker) certify(id *identity.Identity, name string) (*envelope.Certificate, *envelope.Key) {
+	key := must[*envelope.Key](m)(envelope.ParseKey(privateKey(name)))
+	return must[*envelope.Certificate](m)(envelope.Certify(id, key, moment, time.UnixMilli(4_000_000_000_000))), key
+}
+
+func certificateSays(c *envelope.Certificate) map[string]any {
+	return map[string]any{"peer": c.Peer.String(), "key": octets(c.Key[:]), "sequence": c.Seq, "expires": c.Expires.UnixMilli()}
 }
 
 // crowd are certificates of others.
 func (m *maker) crowd(n int) (certs []*envelope.Certificate) {
 	for i := range n {
 		id := m.ed25519("one of a crowd " + hex.EncodeToString([]byte{byte(i)}))
-		key := must[*envelope.Key](m)(envelope.ParseKey(privateKey(id.ID().String())))
-		certs = append(certs, must[*envelope.Certificate](m)(envelope.Certify(id, key, 1, time.UnixMilli(4_000_000_000_000))))
+		cert, _ := m.certify(id, id.ID().String())
+		certs = append(certs, cert)
 	}
 	return certs
 }

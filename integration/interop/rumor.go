@@ -157,6 +157,7 @@ type presence struct {
 	Interests []uint64     `json:"interests"`
 	Agent     string       `json:"agent"`
 	Lost      []lost       `json:"lost"`
+	Key       *certificate `json:"key"`
 	Unknown   []unknownTag `json:"unknown"`
 }
 
@@ -212,6 +213,11 @@ func readPresence(b []byte) (*presence, error) {
 					return nil, errors.New("accusations out of their limits")
 				}
 				p.Lost = append(p.Lost, l)
+			}
+		case 6:
+			var err error
+			if p.Key, err = readCertificate(v.take(len(value))); err != nil {
+				return nil, err
 			}
 		default:
 			p.Unknown = append(p.Unknown, unknownTag{tag, v.take(len(value))})

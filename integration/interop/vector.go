@@ -48,6 +48,8 @@ var decoders = map[string]func(v *vector) (any, error){
 	"fingerprint": decodeFingerprintVector,
 	"certificate": func(v *vector) (any, error) { return readCertificate(v.Bytes) },
 	"envelope":    decodeEnvelopeVector,
+	"letter":      func(v *vector) (any, error) { return readLetter(v.Bytes) },
+	"state value": decodeStateVector,
 }
 
 func load(path string) ([]*vector, error) {
