@@ -181,7 +181,7 @@ func (m *maker) presenceRumor() *gossip.Rumor {
 
 func (m *maker) presences() []*vector {
 	says := func(p *gossip.Presence, flags int, record any) map[string]any {
-		is := map[string]any{"flags": flags, "left": p.Left, "refutes": p.Refutes, "record": record, "interests": nil, "agent": p.Agent, "lost": nil, "key": nil, "unknown": nil}
+		is := map[string]any{"flags": flags, "left": p.Left, "refutes": p.Refutes, "record": record, "interests": nil, "agent": p.Agent, "lost": nil, "key": nil, "ports": nil, "unknown": nil}
 		if len(p.Interests) > 0 {
 			is["interests"] = p.Interests
 		}
@@ -204,6 +204,9 @@ func (m *maker) presences() []*vector {
 	reachable := &gossip.Presence{Agent: "hearsay/1.0", Key: cert.Bytes}
 	reachableIs := says(reachable, 0, nil)
 	reachableIs["key"] = certificateSays(cert)
+	open := &gossip.Presence{Agent: "hearsay/1.0", Ports: []gossip.Port{{App: 500}, {App: 650, Port: 7401}}}
+	openIs := says(open, 0, nil)
+	openIs["ports"] = []any{map[string]any{"application": 500, "port": 0}, map[string]any{"application": 650, "port": 7401}}
 	later := append(plain.Append(nil), 200, 0, 3, 'n', 'e', 'w')
 	laterIs := says(plain, 0, recordSays(m.alice, 1, addrs...))
 	laterIs["unknown"] = []any{map[string]any{"tag": 200, "value": octets("new")}}
@@ -212,6 +215,7 @@ func (m *maker) presences() []*vector {
 		{What: "a leave", Kind: "presence", Bytes: left.Append(nil), Is: m.json(says(left, 1, nil))},
 		{What: "a refutation that accuses two others", Kind: "presence", Bytes: accusing.Append(nil), Is: m.json(says(accusing, 2, nil))},
 		{What: "one to whom private messages can be sent", Kind: "presence", Bytes: reachable.Append(nil), Is: m.json(reachableIs)},
+		{What: "one whose modules can be reached", Kind: "presence", Bytes: open.Append(nil), Is: m.json(openIs)},
 		{What: "one that says nothing", Kind: "presence", Bytes: nil, Is: m.json(says(&gossip.Presence{}, 0, nil))},
 		{What: "a tag of a later version is skipped", Kind: "presence", Bytes: later, Is: m.json(laterIs)},
 		{What: "bits of a flag that are not known are ignored", Kind: "presence", Bytes: []byte{1, 0, 1, 0x81}, Is: m.json(says(left, 0x81, nil))},

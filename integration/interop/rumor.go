@@ -158,6 +158,7 @@ type presence struct {
 	Agent     string       `json:"agent"`
 	Lost      []lost       `json:"lost"`
 	Key       *certificate `json:"key"`
+	Ports     []portOf     `json:"ports"`
 	Unknown   []unknownTag `json:"unknown"`
 }
 
@@ -165,6 +166,12 @@ type lost struct {
 	Peer  peer   `json:"peer"`
 	Epoch uint64 `json:"epoch"`
 	Seq   uint64 `json:"seq"`
+}
+
+// portOf tells where modules are that others may reach.
+type portOf struct {
+	App  uint64 `json:"application"`
+	Port uint64 `json:"port"` // 0: at the port of the node's P2P address
 }
 
 type unknownTag struct {
@@ -218,6 +225,14 @@ func readPresence(b []byte) (*presence, error) {
 			var err error
 			if p.Key, err = readCertificate(v.take(len(value))); err != nil {
 				return nil, err
+			}
+		case 7:
+			for len(v.rest) > 0 {
+				at := portOf{v.u16(), v.u16()}
+				if n := len(p.Ports); n == 16 || n > 0 && p.Ports[n-1].App >= at.App {
+					return nil, errors.New("ports out of their limits")
+				}
+				p.Ports = append(p.Ports, at)
 			}
 		default:
 			p.Unknown = append(p.Unknown, unknownTag{tag, v.take(len(value))})
