@@ -58,6 +58,7 @@ func (b *banner) write(w io.Writer, s style) {
 		fmt.Fprintf(w, "In another terminal, try\n")
 		fmt.Fprintf(w, "  hearsay%s listen 1000\n", b.flags)
 		fmt.Fprintf(w, "  hearsay%s announce 1000 hello\n", b.flags)
+		fmt.Fprintf(w, "  hearsay%s dashboard\n", b.flags)
 	}
 	fmt.Fprintln(w, s.faint("Ctrl-C ends it."))
 }

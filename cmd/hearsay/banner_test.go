@@ -28,6 +28,7 @@ Port 7001 is taken, so the API is at another.
 In another terminal, try
   hearsay --state-dir /home/a/.local/state/hearsay-2 listen 1000
   hearsay --state-dir /home/a/.local/state/hearsay-2 announce 1000 hello
+  hearsay --state-dir /home/a/.local/state/hearsay-2 dashboard
 Ctrl-C ends it.
 `
 	if out.String() != want {

@@ -15,6 +15,7 @@ import (
 	"hearsay/node"
 	"hearsay/node/config"
 	"hearsay/node/control"
+	"hearsay/node/dashboard"
 	"hearsay/node/identity"
 	"hearsay/node/journal"
 	"hearsay/node/mail"
@@ -169,7 +170,7 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	select {
 	case <-as.node.Ready():
 		if !as.cfg.Control.Off {
-			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL}, controlled{as.node})
+			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL, Dashboard: dashboard.Handler()}, controlled{as.node})
 			if err == nil {
 				begin(func() error { return as.control.Serve(inner) })
 			}
