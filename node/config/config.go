@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
@@ -113,6 +114,41 @@ type Config struct {
 	// It is no secret and keeps nobody out.
 	Network string
 
+	// NetworkKey (network_key) is the absolute path of the file with the key of a
+	// closed network, in the format of swarm.key; "" = the network is open. Whoever
+	// has another key, or none, cannot make a connection. Default "".
+	NetworkKey string
+
+	// AllowPeers (allow_peers) are the only peers that may connect, at most 1024,
+	// together with those in AllowPeersFile (allow_peers_file), an absolute path.
+	// With neither everybody may. Default none.
+	AllowPeers     []peer.ID
+	AllowPeersFile string
+
+	// AutoNAT (autonat) asks peers to try whether this node's public addresses can
+	// be reached, and tries theirs when they ask. A node that has only private
+	// addresses asks nobody. Default true.
+	AutoNAT bool
+
+	// PortMapping (port_mapping) asks the router to forward the p2p port to this
+	// node, by UPnP and NAT-PMP. Default false: it opens a way through somebody's
+	// router, which its owner should have wanted.
+	PortMapping bool
+
+	// Relay (relay) has a node that cannot be reached keep a place at up to two
+	// peers that can, so that others may begin there, and lets this node begin
+	// there with others. Default true.
+	Relay bool
+
+	// RelayService (relay_service) has a node that turns out to be public be such
+	// a peer, for members of the network only: 128 KiB each way and 2 minutes a
+	// connection. Default true; a node on private addresses never serves.
+	RelayService bool
+
+	// HolePunching (hole_punching) turns a relayed connection into a direct one
+	// by having both sides dial at the same instant. Default true; needs Relay.
+	HolePunching bool
+
 	// MDNS (mdns) finds nodes on the local network by multicast. Default true.
 	MDNS bool
 
@@ -168,6 +204,10 @@ func Default() *Config {
 		StateDirDefault:   true,
 		Control:           Endpoint{Host: "127.0.0.1", Default: true},
 		Network:           "hearsay",
+		AutoNAT:           true,
+		Relay:             true,
+		RelayService:      true,
+		HolePunching:      true,
 		MDNS:              true,
 		Kademlia:          true,
 		PeerExchange:      true,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
@@ -42,18 +43,19 @@ var obsolete = map[string]bool{
 const (
 	maxBootstrappers = 256
 	maxListen        = 16
+	maxAllowed       = 1024 // longer lists go into a file
 )
 
 // Codecs of fields that several keys set.
 var (
 	listenCodec = list(func(c *Config) *[]ma.Multiaddr { return &c.Listen }, parseListen, 1, maxListen,
-		"host:port (TCP) or a multiaddr; port 0 = any free one")
+		"addresses", ": host:port (TCP) or a multiaddr; port 0 = any free one")
 	bootstrapCodec = list(func(c *Config) *[]Bootstrapper { return &c.Bootstrap },
 		func(v string) ([]Bootstrapper, error) {
 			b, err := parseBootstrapper(v)
 			return []Bootstrapper{b}, err
 		}, 0, maxBootstrappers,
-		"host:port (TCP) or a multiaddr with or without /p2p/ID")
+		"addresses", ": host:port (TCP) or a multiaddr with or without /p2p/ID")
 	validationCodec = duration(func(c *Config) *time.Duration { return &c.ValidationTimeout }, 1, time.Hour, "")
 )
 
@@ -122,6 +124,30 @@ var settings = []setting{
 	{section: "hearsay", key: "network", field: "Network",
 		about: "Name of the gossip network; nodes of other networks are ignored",
 		codec: networkName(func(c *Config) *string { return &c.Network })},
+	{section: "hearsay", key: "network_key", field: "NetworkKey", path: true,
+		about: "File with the key of a closed network (swarm.key); who has not the same cannot connect",
+		codec: folder(func(c *Config) *string { return &c.NetworkKey }, nil)},
+	{section: "hearsay", key: "allow_peers", field: "AllowPeers",
+		about: "The only peers that may connect; empty = everybody, unless allow_peers_file names some",
+		codec: list(func(c *Config) *[]peer.ID { return &c.AllowPeers }, parsePeer, 0, maxAllowed, "peer IDs", "")},
+	{section: "hearsay", key: "allow_peers_file", field: "AllowPeersFile", path: true,
+		about: "File with more of them, one a line, # begins a comment; a change counts within seconds",
+		codec: folder(func(c *Config) *string { return &c.AllowPeersFile }, nil)},
+	{section: "hearsay", key: "autonat", field: "AutoNAT",
+		about: "Ask peers to try whether this node's public addresses can be reached, and try theirs",
+		codec: boolean(func(c *Config) *bool { return &c.AutoNAT })},
+	{section: "hearsay", key: "port_mapping", field: "PortMapping",
+		about: "Ask the router to forward the p2p port, by UPnP and NAT-PMP",
+		codec: boolean(func(c *Config) *bool { return &c.PortMapping })},
+	{section: "hearsay", key: "relay", field: "Relay",
+		about: "Be reached through other nodes if not directly, and reach such nodes; small traffic, for minutes",
+		codec: boolean(func(c *Config) *bool { return &c.Relay })},
+	{section: "hearsay", key: "relay_service", field: "RelayService",
+		about: "Be such a node for others, within narrow limits, when this one turns out to be public",
+		codec: boolean(func(c *Config) *bool { return &c.RelayService })},
+	{section: "hearsay", key: "hole_punching", field: "HolePunching",
+		about: "Turn relayed connections into direct ones through both routers; needs relay",
+		codec: boolean(func(c *Config) *bool { return &c.HolePunching })},
 	{section: "hearsay", key: "mdns", field: "MDNS",
 		about: "Find nodes on the local network by multicast",
 		codec: boolean(func(c *Config) *bool { return &c.MDNS })},

@@ -235,9 +235,9 @@ func endpoint(field func(*Config) *Endpoint, allowed string, check func(Endpoint
 
 // list reads a comma-separated list, empty elements skipped, repeated ones taken
 // once. It reports every bad element.
-func list[E fmt.Stringer](field func(*Config) *[]E, parse func(string) ([]E, error), least, most int, allowed string) codec {
+func list[E fmt.Stringer](field func(*Config) *[]E, parse func(string) ([]E, error), least, most int, what, allowed string) codec {
 	return codec{
-		allowed: fmt.Sprintf("%d to %d addresses with commas between: %s", least, most, allowed),
+		allowed: fmt.Sprintf("%d to %d %s with commas between%s", least, most, what, allowed),
 		parse: func(c *Config, v string) error {
 			var all []E
 			var errs []error
@@ -261,7 +261,7 @@ func list[E fmt.Stringer](field func(*Config) *[]E, parse func(string) ([]E, err
 				}
 			}
 			if len(errs) == 0 && (len(all) < least || len(all) > most) {
-				errs = append(errs, fmt.Errorf("names %d addresses", len(all)))
+				errs = append(errs, fmt.Errorf("names %d %s", len(all), what))
 			}
 			*field(c) = all
 			return errors.Join(errs...)
