@@ -32,6 +32,9 @@ type Config struct {
 	// Allow lists the peers that may have connections, nil = everybody.
 	// [Node.Allow] replaces it.
 	Allow []peer.ID
+	// AutoNAT, PortMapping, Relay, RelayService and HolePunching are the ways of
+	// being reached from outside; see reach.go. HolePunching needs Relay.
+	AutoNAT, PortMapping, Relay, RelayService, HolePunching bool
 	// Listen are the TCP addresses to listen on; none = do not listen.
 	Listen []multiaddr.Multiaddr
 	// Contacts are the first contacts, as package discovery reads them.
@@ -72,6 +75,10 @@ func DefaultConfig() Config {
 	g := gossip.DefaultConfig()
 	return Config{
 		Network:           g.Network,
+		AutoNAT:           true,
+		Relay:             true,
+		RelayService:      true,
+		HolePunching:      true,
 		MDNS:              true,
 		Kademlia:          true,
 		PeerExchange:      g.PeerExchange,

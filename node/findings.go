@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/discovery"
 	"hearsay/node/health"
@@ -95,7 +96,9 @@ func (n *Node) facts() health.Facts {
 		DiskFree:      -1,
 	}
 	for _, a := range n.host.Network().ListenAddresses() {
-		f.Listens = append(f.Listens, a.String())
+		if manet.IsThinWaist(a) { // not the one that stands for relays
+			f.Listens = append(f.Listens, a.String())
+		}
 	}
 	for _, c := range found.Contacts {
 		if c.LastError != "" && c.State != discovery.ContactConnected {
@@ -143,6 +146,7 @@ func (n *Node) facts() health.Facts {
 			f.OtherKey = append(f.OtherKey, health.Met{Who: c.Address, At: f.Now})
 		}
 	}
+	f.Reach = n.Reach()
 	f.Closed = n.cfg.NetworkKey != nil
 	f.Refused = n.gate.keptOut()
 	return f

@@ -36,8 +36,8 @@ const (
 	maxRecordAddrs = 16
 )
 
-// newHost assembles the host: TCP with Noise and yamux, and nothing else.
-func newHost(cfg *Config, gate *gate) (host.Host, error) {
+// newHost assembles the host: TCP with Noise and yamux, and what more is given.
+func newHost(cfg *Config, gate *gate, more []libp2p.Option) (host.Host, error) {
 	mux := *yamux.DefaultTransport
 	mux.KeepAliveInterval = keepAlive
 	mux.ConnectionWriteTimeout = keepAlive
@@ -67,10 +67,9 @@ func newHost(cfg *Config, gate *gate) (host.Host, error) {
 		libp2p.ConnectionManager(conns),
 		libp2p.UserAgent(cfg.Agent),
 		libp2p.ConnectionGater(gate),
-		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
-		libp2p.DisableIdentifyAddressDiscovery(),
 	}
+	opts = append(opts, more...)
 	if cfg.NetworkKey != nil {
 		opts = append(opts, libp2p.PrivateNetwork(cfg.NetworkKey[:]))
 	}

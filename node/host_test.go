@@ -15,14 +15,9 @@ import (
 // TestSurface holds the list of everything that a node answers to on the
 // network. What is added here is added for every attacker, too.
 func TestSurface(t *testing.T) {
-	n, _ := startNode(t, func(c *Config) { c.Kademlia = true })
-	var got []string
-	for _, p := range n.Host().Mux().Protocols() {
-		got = append(got, string(p))
-	}
-	slices.Sort(got)
-	want := []string{
-		"/hearsay/direct/1.0.0", "/hearsay/gossip/1.0.0",
+	base := []string{
+		"/hearsay/direct/1.0.0",
+		"/hearsay/gossip/1.0.0",
 		"/hearsay/hearsay/kad/1.0.0", // prefix, network, protocol: never the public /ipfs/kad/1.0.0
 		"/hearsay/peers/1.0.0",
 		"/hearsay/sync/1.0.0",
@@ -30,13 +25,40 @@ func TestSurface(t *testing.T) {
 		"/ipfs/id/push/1.0.0",
 		"/ipfs/ping/1.0.0",
 	}
-	if !slices.Equal(got, want) {
-		t.Errorf("the node speaks\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
-	}
-	for _, a := range n.Host().Network().ListenAddresses() {
-		if s := a.String(); !strings.HasPrefix(s, "/ip4/127.0.0.1/tcp/") {
-			t.Errorf("the node listens on %s too", s)
+	autonat := []string{"/libp2p/autonat/2/dial-back", "/libp2p/autonat/2/dial-request"}
+	stop := []string{"/libp2p/circuit/relay/0.2.0/stop"} // connections that a relay brings
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		want   []string
+	}{
+		// The relay service answers on a node that turned out to be public only, and
+		// hole punching on one that knows a public address of its own.
+		{"defaults", func(*Config) {}, slices.Concat(base, autonat, stop)},
+		{"all on", func(c *Config) { c.PortMapping = true }, slices.Concat(base, autonat, stop)},
+		{"a list of peers", func(c *Config) { c.Allow = []peer.ID{} }, slices.Concat(base, stop)},
+		{"no AutoNAT", func(c *Config) { c.AutoNAT = false }, slices.Concat(base, stop)},
+		{"no relays", func(c *Config) { c.Relay = false }, slices.Concat(base, autonat)},
+		{"nothing for outside", func(c *Config) { c.AutoNAT, c.Relay, c.RelayService, c.HolePunching = false, false, false, false }, base},
+		{"no Kademlia either", func(c *Config) {
+			c.AutoNAT, c.Relay, c.RelayService, c.HolePunching, c.Kademlia = false, false, false, false, false
+		}, slices.DeleteFunc(slices.Clone(base), func(s string) bool { return strings.Contains(s, "/kad/") })},
+	} {
+		n, end := startNode(t, func(c *Config) { c.Kademlia = true; test.change(c) })
+		var got []string
+		for _, p := range n.Host().Mux().Protocols() {
+			got = append(got, string(p))
 		}
+		slices.Sort(got)
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: the node speaks\n\t%s\nwant\n\t%s", test.name, strings.Join(got, "\n\t"), strings.Join(test.want, "\n\t"))
+		}
+		for _, a := range n.Host().Network().ListenAddresses() {
+			if s := a.String(); !strings.HasPrefix(s, "/ip4/127.0.0.1/tcp/") && (s != "/p2p-circuit" || !n.cfg.Relay) {
+				t.Errorf("%s: the node listens on %s too", test.name, s)
+			}
+		}
+		end()
 	}
 }
 

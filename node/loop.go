@@ -101,6 +101,7 @@ func (n *Node) endLoop() {
 func (n *Node) handle(ev gossip.Event) {
 	switch ev := ev.(type) {
 	case gossip.LinkUp:
+		n.host.Peerstore().Put(peer.ID(ev.Peer), metKey, true)
 		n.dead.ended(ev.Peer, true, time.Now())
 	case gossip.Reached:
 		n.dead.ended(ev.Peer, true, time.Now())
@@ -149,7 +150,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Dial:
 		if a.Record != nil {
 			if _, info, err := transport.OpenRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
-				addrs := dialable(info.Addrs, n.host.Addrs())
+				addrs := append(dialable(info.Addrs, n.host.Addrs()), n.viaRelay(info.Addrs)...)
 				if a.Named {
 					addrs = n.dead.alive(a.Peer, addrs, time.Now())
 				}

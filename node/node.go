@@ -51,6 +51,7 @@ type Node struct {
 	started time.Time
 	health  healthWatch
 	gate    *gate
+	reach   reach
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop
@@ -134,13 +135,14 @@ func (n *Node) assemble() error {
 	}
 	n.gate = newGate(n.cfg.Identity.ID(), n.cfg.Allow)
 	if n.host == nil {
-		if n.host, err = newHost(&n.cfg, n.gate); err != nil {
+		if n.host, err = newHost(&n.cfg, n.gate, n.reach.options(&n.cfg)); err != nil {
 			return fmt.Errorf("listening on %v: %w", n.cfg.Listen, err)
 		}
 	}
 	if n.host.ID() != n.cfg.Identity.ID() {
 		return fmt.Errorf("the host is %v, the identity %v: they must be the same", n.host.ID(), n.cfg.Identity.ID())
 	}
+	n.reach.begin(n.host, n.ours)
 	n.core, err = gossip.New(gossip.Config{
 		Self:              gossip.PeerID(n.host.ID()),
 		Network:           n.cfg.Network,
@@ -218,6 +220,7 @@ func (n *Node) Run(ctx context.Context) error {
 	wg.Go(func() { n.watchHealth(finding) })
 	wg.Go(func() { n.mail.Run(finding) })
 	wg.Go(func() { n.state.Run(finding) })
+	wg.Go(func() { n.watchReach(finding) })
 	n.recall()
 	close(n.ready)
 

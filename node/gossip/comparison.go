@@ -134,7 +134,7 @@ func (s *State) syncRandom() time.Time {
 func (s *State) randomLink(fit func(*link) bool) *link {
 	var all []*link
 	for _, l := range s.linkOrder {
-		if l != nil && !l.leaving && fit(l) {
+		if l != nil && !l.leaving && !l.relayed && fit(l) {
 			all = append(all, l)
 		}
 	}
@@ -145,6 +145,9 @@ func (s *State) randomLink(fit func(*link) bool) *link {
 }
 
 func (s *State) enqueueSync(l *link, g Group) {
+	if l.relayed {
+		return
+	}
 	c := s.syncs.get(g)
 	c.wait(l.peer)
 	s.advance(g, c)

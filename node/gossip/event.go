@@ -66,6 +66,9 @@ type LinkUp struct {
 	Dialled bool
 	// Net is the network group of the address that the peer has on this link.
 	Net NetGroup
+	// Relayed says that the link goes through a third peer, which ends it after
+	// little data and some minutes.
+	Relayed bool
 }
 
 // LinkDown tells that the link to a peer has ended, for whatever reason.

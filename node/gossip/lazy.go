@@ -87,7 +87,7 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool
 	src := s.sources[sourceKey{g, r.Origin}]
 	flood = flood || r.TTL != 0 || s.cfg.Push == PushFlood
 	for _, l := range s.linkOrder {
-		if l == nil || holders.has(l.slot) || l.peer == r.Origin || !l.wants(g) {
+		if l == nil || holders.has(l.slot) || l.peer == r.Origin || !l.wants(g) || !l.fits(r) {
 			continue
 		}
 		switch {
@@ -352,7 +352,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 		} else {
 			delete(l.lazy, m.Group)
 		}
-		if e.spreadable() && l.wants(m.Group) && (!e.holders.has(l.slot) || l.offered[id]) {
+		if e.spreadable() && l.wants(m.Group) && l.fits(e.r) && (!e.holders.has(l.slot) || l.offered[id]) {
 			delete(l.offered, id)
 			e.holders.set(l.slot)
 			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted()}, false)

@@ -13,6 +13,7 @@ type link struct {
 	slot      int
 	net       NetGroup
 	dialled   bool
+	relayed   bool // through a third peer: see relayed.go
 	apart     bool // it was a candidate on what may be another island
 	beyond    bool // more of its group are neighbours of own choice than may be
 	look      bool // it was dialled to see what it has
@@ -88,7 +89,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		s.refuseLink(ev.Peer, ByeLeaving, "this node is leaving")
 		return
 	}
-	if !s.accepts(ev) && !s.evictFor(ev) {
+	if ev.Relayed && !s.needsRelayed() || !s.accepts(ev) && !s.evictFor(ev) {
 		s.count.LinksRefused++
 		s.refuseLink(ev.Peer, ByeFull, "enough neighbours")
 		return
@@ -97,6 +98,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		peer:       ev.Peer,
 		net:        ev.Net,
 		dialled:    ev.Dialled,
+		relayed:    ev.Relayed,
 		beyond:     beyond,
 		look:       look,
 		since:      s.now,
@@ -120,6 +122,9 @@ func (s *State) onLinkUp(ev LinkUp) {
 	s.links[ev.Peer] = l
 	s.linked(l)
 	s.do(PeerEvent{ev.Peer, PeerLinked})
+	if !l.relayed {
+		s.enoughDirect()
+	}
 	s.reached(ev.Peer)
 
 	s.do(Send{To: l.peer, Msg: &Interests{s.interests(), s.cfg.Carry}})

@@ -47,6 +47,8 @@ var mutations = []mutation{
 	{"dead links are given up", "link.go", "case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:", "case false:", "TestDeadLink"},
 	{"the DHT does not choose the neighbours", "dhtshare.go", "case c.source != SourceKademlia || n < s.dhtLinks():", "case true:", "TestDHTIsOneSourceOfMany"},
 	{"what cannot be counted is estimated", "estimate.go", "if unknown > 0 ||", "if false ||", "TestSizeEstimated"},
+	{"relayed links carry little", "relayed.go", "return !l.relayed || r.Size() <= relayedRumor", "return true", "TestRelayedLinksCarryLittle"},
+	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }
 

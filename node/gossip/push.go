@@ -47,7 +47,7 @@ func (s *State) offer(l *link, dataType uint16) {
 	for _, p := range s.store.group(g) {
 		e := s.store.entries[p.ID]
 		switch {
-		case !e.spreadable() || e.holders.has(l.slot) || l.peer == e.r.Origin:
+		case !e.spreadable() || e.holders.has(l.slot) || l.peer == e.r.Origin || !l.fits(e.r):
 		case s.now.Sub(e.learnt) >= young && len(l.offered) < offeredIDs:
 			e.holders.set(l.slot) // unless it asks
 			l.offered[e.r.ID] = true

@@ -20,11 +20,11 @@ const takersWanted = 3
 func (s *State) places() int {
 	own := 0
 	for _, l := range s.linkOrder {
-		if l != nil && l.dialled && !l.beyond {
+		if l != nil && l.dialled && !l.beyond && !l.relayed {
 			own++
 		}
 	}
-	return max(s.cfg.Degree-len(s.links), (s.cfg.Degree+1)/2-own) - s.dials
+	return max(s.cfg.Degree-s.directLinks(), (s.cfg.Degree+1)/2-own) - s.dials
 }
 
 // crowded reports whether links are only taken for a reason.

@@ -15,6 +15,8 @@ var (
 	errReplaced = errors.New("the peer began a new link")
 	errSlow     = errors.New("the peer takes too little, too slowly")
 	errStalled  = errors.New("the peer began a frame and did not end it in time")
+	errRationed = errors.New("the relay between allows no more; it is tried again")
+	errDirect   = errors.New("a direct way was found, which takes over")
 	errNoAnswer = errors.New("the peer did not answer the greeting in time")
 )
 

@@ -161,11 +161,7 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 			cancel()
 		}
 		if err == nil {
-			select {
-			case in = <-l.inbound:
-			default:
-			}
-			return in, nil
+			return l.awaitDirect(ctx), nil
 		}
 		if ctx.Err() != nil || !handshakeFailed(err) {
 			return nil, noConnection(err)

@@ -239,6 +239,7 @@ func (n *lane) flush(batch []gossip.Message, fuse *time.Timer) error {
 	*buf = b
 	fuse.Reset(t.timing.flush)
 	defer fuse.Stop()
+	n.link.carried[Out].Add(int64(len(b)))
 	_, err := n.stream.Write(b)
 	return err
 }

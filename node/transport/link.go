@@ -57,12 +57,13 @@ type link struct {
 	credit  atomic.Int32  // peer lists that the peer may send
 	offered atomic.Int64  // when its offers of peers were last looked at, Unix ns; 0 = never
 
-	announced chan struct{} // closed when LinkUp has been emitted
-	ending    chan struct{} // closed when the link is over
-	harder    chan struct{} // closed when it has to end at once after all
-	done      chan struct{} // closed when the streams are closed
-	quiet     atomic.Bool   // all streams came to their proper end
-	silenced  atomic.Bool   // nothing more is emitted
+	announced chan struct{}   // closed when LinkUp has been emitted
+	ending    chan struct{}   // closed when the link is over
+	harder    chan struct{}   // closed when it has to end at once after all
+	done      chan struct{}   // closed when the streams are closed
+	carried   [2]atomic.Int64 // bytes, by Direction
+	quiet     atomic.Bool     // all streams came to their proper end
+	silenced  atomic.Bool     // nothing more is emitted
 
 	readers sync.WaitGroup // of the peer's streams: they emit
 	others  sync.WaitGroup // writers, and watchers of this node's streams
@@ -157,11 +158,16 @@ func (l *link) serve(dialled bool) {
 	t := l.t
 	log.Debugf("link to %s is up, agent %q", l.peer, l.theirs.Agent)
 	t.host.ConnManager().Protect(l.peer, tag)
+	conn := l.out[gossipLane].stream.Conn()
 	t.cfg.Emit(gossip.LinkUp{
 		Peer:    gossip.PeerID(l.peer),
 		Dialled: dialled,
-		Net:     NetGroup(l.out[gossipLane].stream.Conn().RemoteMultiaddr()),
+		Net:     NetGroup(conn.RemoteMultiaddr()),
+		Relayed: conn.Stat().Limited,
 	})
+	if conn.Stat().Limited {
+		t.wg.Go(func() { l.ration(conn) })
+	}
 	close(l.announced)
 	<-l.ending
 	l.finish()

@@ -92,6 +92,7 @@ func (l *link) read(id laneID, in *inbound) (cause, error) {
 			return endLane, fmt.Errorf("a %s on %s", kindNames[kind], protocols[id])
 		}
 		t.stats.count(In, kind, size)
+		l.carried[In].Add(int64(size))
 		if t.cfg.Trace != nil {
 			t.cfg.Trace(In, gossip.PeerID(l.peer), m)
 		}

@@ -64,6 +64,7 @@ const (
 	endLane                   // message on the wrong lane, or against the stream's direction
 	endOpen                   // a lane could not be opened
 	endPanic                  // a fault in this program
+	endRelay                  // a relayed link has used up what relays allow, or a direct way was found
 	refusedMany               // stream refused: too many of one peer at once
 	refusedHello              // stream refused: no proper hello
 	refusedNet                // stream refused: of another network
@@ -72,7 +73,7 @@ const (
 )
 
 var causeNames = [causes]string{
-	"hangup", "leave", "close", "peer", "reset", "replaced", "slow", "stalled", "frame", "rumor", "lane", "open", "panic",
+	"hangup", "leave", "close", "peer", "reset", "replaced", "slow", "stalled", "frame", "rumor", "lane", "open", "panic", "relay",
 	"too_many_streams", "no_hello", "other_network", "stale_stream",
 }
 

@@ -75,6 +75,7 @@ type timing struct {
 	drain  time.Duration // for an orderly end
 	urgent time.Duration // for the urgent messages before a cut
 	churn  time.Duration // age of a link before the peer may replace it
+	punch  time.Duration // for a relayed connection to become a direct one
 	relic  time.Duration // age difference of two connections of which one is dead
 }
 
@@ -85,6 +86,7 @@ var defaultTiming = timing{
 	drain:  2 * time.Second,
 	urgent: 500 * time.Millisecond,
 	churn:  250 * time.Millisecond,
+	punch:  5 * time.Second,
 	relic:  5 * time.Second,
 }
 
