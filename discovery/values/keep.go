@@ -1,0 +1,212 @@
+package values
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	// Own values are spread again after renewAfter, give or take a quarter. While
+	// nobody has taken them, that is tried in pauses from firstRetry to lastRetry.
+	renewAfter = 10 * time.Minute
+	firstRetry = time.Second
+	lastRetry  = time.Minute
+	// handOnAfter is how long a record may go unheard of before its holder hands
+	// it on, give or take a quarter: of many holders one is first, and the others
+	// hear of it. A quarter of the nodes gone in that time would do no harm.
+	handOnAfter = 10 * time.Minute
+	// maxCopies is the most nodes at one place that a value is given to at its
+	// owner's wish.
+	maxCopies = 20
+	// maxSpreads is how many records are spread or handed on at the same time.
+	maxSpreads = 8
+	// keepTick is how often Run looks at what is due, sweepTick how often it drops
+	// what has expired, which only gives memory back: nobody is told it any more.
+	keepTick  = time.Second
+	sweepTick = 5 * time.Second
+)
+
+// own is a value put here.
+type own struct {
+	record *Record
+	copies int       // wished for, at each place
+	due    time.Time // zero: at once
+	retry  time.Duration
+	busy   bool // being spread
+}
+
+// Run spreads what is put here and hands on what others have put, until ctx ends.
+func (s *Service) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	work := make(chan func())
+	for range maxSpreads {
+		wg.Go(func() {
+			for do := range work {
+				do()
+			}
+		})
+	}
+	defer close(work)
+	begin := func(do func()) bool {
+		select {
+		case work <- do:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	tick := time.NewTicker(keepTick)
+	defer tick.Stop()
+	alone := true
+	next, sweep := time.Now().Add(jitter(handOnAfter/8)), time.Now().Add(sweepTick)
+	for ctx.Err() == nil {
+		now := time.Now()
+		known := len(s.cfg.Nearest(s.store.self, 1)) > 0
+		if known && alone { // the first node has come
+			s.hasten()
+		}
+		alone = !known
+		for _, key := range s.due(now) {
+			if !begin(func() { s.spread(ctx, key) }) {
+				return
+			}
+		}
+		if now.After(sweep) {
+			s.store.sweepAll(now)
+			sweep = now.Add(sweepTick)
+		}
+		if now.After(next) && known {
+			for _, key := range s.store.quiet(now.Add(-handOnAfter)) {
+				if !begin(func() { s.handOn(ctx, key) }) {
+					return
+				}
+			}
+			next = now.Add(jitter(handOnAfter / 8))
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		case <-s.wake:
+		}
+	}
+}
+
+// jitter returns d, give or take a quarter.
+func jitter(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2) }
+
+// hasten makes everything due that nobody has taken so far.
+func (s *Service) hasten() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.own {
+		if o.retry > 0 {
+			o.due, o.retry = time.Time{}, 0
+		}
+	}
+}
+
+// due takes the own values whose time has come, and drops those that expired.
+func (s *Service) due(now time.Time) (keys []Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, o := range s.own {
+		switch {
+		case !o.record.Alive(now):
+			delete(s.own, key)
+		case !o.busy && !now.Before(o.due):
+			o.busy = true
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// spread gives what this node has put under a key to the nodes that should have
+// it, and returns how many have it now.
+func (s *Service) spread(ctx context.Context, key Key) (copies int) {
+	s.mu.Lock()
+	o := s.own[key]
+	s.mu.Unlock()
+	if o == nil {
+		return 0
+	}
+	copies = s.distribute(ctx, []*Record{o.record}, o.copies, false)
+	s.count.spread.Add(uint64(copies))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o.busy = false
+	if copies > 0 {
+		o.due, o.retry = time.Now().Add(jitter(renewAfter)), 0
+	} else {
+		o.retry = min(max(2*o.retry, firstRetry), lastRetry)
+		o.due = time.Now().Add(jitter(o.retry))
+	}
+	return copies
+}
+
+// handOn gives the records of a key to the nodes that should have them, those of
+// earlier signers first.
+func (s *Service) handOn(ctx context.Context, key Key) {
+	now := time.Now()
+	s.store.touch(key, now)
+	n := s.distribute(ctx, s.store.get(key, now), placeNodes, true)
+	s.count.handedOn.Add(uint64(n))
+}
+
+// distribute gives records of one key to the nodes nearest to its places, and
+// returns how many of them have the last one. To an offer those that have it
+// already answer shortly.
+func (s *Service) distribute(ctx context.Context, records []*Record, perPlace int, offer bool) (copies int) {
+	if len(records) == 0 {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	var mu sync.Mutex
+	given := make(map[peer.ID]bool)
+	var wg sync.WaitGroup
+	give := func(to peer.AddrInfo) {
+		kept := false
+		for _, r := range records {
+			kept = s.give(ctx, to, r, offer)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if kept {
+			copies++
+		}
+	}
+	for _, at := range placesOf(records[0].Key) {
+		wg.Go(func() {
+			l := &search{s: s, place: at, ask: &request{kind: kindFind, place: at}, take: func(peer.ID, *response) bool { return false }, width: perPlace}
+			for _, info := range l.run(ctx) {
+				mu.Lock()
+				again := given[info.ID]
+				given[info.ID] = true
+				mu.Unlock()
+				if !again {
+					wg.Go(func() { give(info) })
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return copies
+}
+
+// give hands a record to a node and says whether it has it now.
+func (s *Service) give(ctx context.Context, to peer.AddrInfo, r *Record, offer bool) bool {
+	if offer {
+		p, err := s.call(ctx, to, &request{kind: kindOffer, key: r.Key, sequence: r.Sequence, digest: r.digest, signer: r.Signer})
+		if err != nil || p.verdict != verdictWanted {
+			return err == nil && p.verdict == verdictKept
+		}
+	}
+	p, err := s.call(ctx, to, &request{kind: kindPut, record: r})
+	return err == nil && p.verdict == verdictKept
+}

@@ -1,0 +1,59 @@
+package values
+
+import (
+	"bytes"
+	"crypto/sha256"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	// places is how many places in the key space a key has. With one, twenty
+	// identities chosen near it hide a key for sure; with three they are seven a
+	// place, fewer than placeNodes.
+	places = 3
+	// placeNodes is how many nodes keep a record at each place. 24 copies in all
+	// are what Kademlia's usual 20 nearest ones would be.
+	placeNodes = 8
+)
+
+// place is a point of the key space in which Kademlia measures distances: where
+// nodes are by SHA-256 of their peer ID.
+type place [sha256.Size]byte
+
+// placeOf is the i-th place of a key.
+func placeOf(key Key, i int) place {
+	return sha256.Sum256(append([]byte{'h', 'e', 'a', 'r', 's', 'a', 'y', '/', 'p', 'l', 'a', 'c', 'e', byte(i)}, key[:]...))
+}
+
+func placesOf(key Key) (all [places]place) {
+	for i := range all {
+		all[i] = placeOf(key, i)
+	}
+	return all
+}
+
+// home is where a node is.
+func home(id peer.ID) place { return sha256.Sum256([]byte(id)) }
+
+// distance is Kademlia's: XOR, compared as a number.
+func (p place) distance(o place) (d place) {
+	for i := range p {
+		d[i] = p[i] ^ o[i]
+	}
+	return d
+}
+
+func (p place) less(o place) bool { return bytes.Compare(p[:], o[:]) < 0 }
+
+// remoteness is how far a key is from a node: from the nearest of its places.
+func remoteness(node place, key Key) place {
+	all := placesOf(key)
+	least := node.distance(all[0])
+	for _, p := range all[1:] {
+		if d := node.distance(p); d.less(least) {
+			least = d
+		}
+	}
+	return least
+}

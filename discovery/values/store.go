@@ -1,0 +1,298 @@
+package values
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// Limits of what a node keeps, in memory.
+const (
+	// MaxBytes is the most that all records take together.
+	MaxBytes = 64 << 20
+	// MaxSignerBytes is the most that the records of one signer take, this node's
+	// own among them: what others would not keep is not kept here either.
+	MaxSignerBytes = 1 << 20
+	// maxSigners is how many signers a key may have. More would be of no use to a
+	// reader who gets one value, and 8 records of 64 KiB are a large answer as it is.
+	maxSigners = 8
+	// overhead is what a record is charged beyond its bytes: maps, pointers.
+	overhead = 512
+	// evictionSample is how many records are looked at for the farthest one.
+	evictionSample = 16
+)
+
+// entry is a kept record.
+type entry struct {
+	*Record
+	heard time.Time // when it came, or was offered, last
+	far   place     // remoteness of its key
+}
+
+func (e *entry) cost() int { return len(e.raw) + overhead }
+
+// store keeps records by key and, within a key, in the order in which their
+// signers came. A record that replaces one of the same signer takes its place.
+type store struct {
+	id   peer.ID // of this node
+	self place
+
+	mu     sync.Mutex
+	keys   map[Key][]*entry
+	bytes  int
+	count  int
+	signed map[peer.ID]int // bytes by signer
+	lost   counts          // what was displaced, expired
+}
+
+type counts struct{ displaced, expired uint64 }
+
+func newStore(self peer.ID) *store {
+	return &store{id: self, self: home(self), keys: make(map[Key][]*entry), signed: make(map[peer.ID]int)}
+}
+
+// judge says what would become of a record, without a look at its signature.
+func (s *store) judge(key Key, signer peer.ID, sequence uint64, digest [32]byte, now time.Time) (v verdict, known *entry) {
+	for _, e := range s.keys[key] {
+		if e.Signer != signer || !e.Alive(now) {
+			continue
+		}
+		switch {
+		case e.digest == digest:
+			return verdictKept, e
+		case e.Sequence > sequence:
+			return verdictOlder, e
+		}
+		return verdictWanted, e
+	}
+	return verdictWanted, nil
+}
+
+// offer answers an offer, and notes that the record was heard of.
+func (s *store) offer(q *request, now time.Time) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, known := s.judge(q.key, q.signer, q.sequence, q.digest, now)
+	if v == verdictKept {
+		known.heard = now
+	}
+	return v
+}
+
+// admits says whether put would keep the record, so that the signature of one
+// that it would not is never looked at.
+func (s *store) admits(r *Record, now time.Time) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, _ := s.room(r, now, false)
+	return v
+}
+
+// put keeps a record that has been checked.
+func (s *store) put(r *Record, now time.Time) verdict {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v, known := s.room(r, now, true)
+	if v != verdictWanted {
+		if v == verdictKept {
+			known.heard = now
+		}
+		return v
+	}
+	if known != nil {
+		s.charge(known, -1)
+		known.Record, known.heard = r, now
+		s.charge(known, +1)
+		return verdictKept
+	}
+	e := &entry{r, now, remoteness(s.self, r.Key)}
+	s.keys[r.Key] = append(s.keys[r.Key], e)
+	s.charge(e, +1)
+	return verdictKept
+}
+
+// room judges a record and, if it is wanted, looks for room, which it makes if
+// take is set.
+func (s *store) room(r *Record, now time.Time, take bool) (verdict, *entry) {
+	v, known := s.judge(r.Key, r.Signer, r.Sequence, r.digest, now)
+	if v != verdictWanted {
+		return v, known
+	}
+	if known != nil && !r.Newer(known.Record) {
+		return verdictOlder, known
+	}
+	more := len(r.raw) + overhead
+	if known != nil {
+		more -= known.cost()
+	} else if !s.hasSigner(r, now, take) {
+		return verdictFull, nil
+	}
+	if s.signed[r.Signer]+more > MaxSignerBytes {
+		return verdictFull, nil
+	}
+	if s.bytes+more > MaxBytes && !s.displace(r, more, now, take) {
+		return verdictFull, nil
+	}
+	return verdictWanted, known
+}
+
+// hasSigner says whether a key takes one more signer. This node's own has a place
+// beyond the others. One that the key vouches for has one, too: that of the last
+// one that it does not vouch for.
+func (s *store) hasSigner(r *Record, now time.Time, take bool) bool {
+	s.sweep(r.Key, now)
+	list := s.keys[r.Key]
+	others := len(list)
+	if slices.ContainsFunc(list, func(e *entry) bool { return e.Signer == s.id }) {
+		others--
+	}
+	if others < maxSigners || r.Signer == s.id {
+		return true
+	}
+	if r.vouched() == 0 {
+		return false
+	}
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].vouched() < r.vouched() && list[i].Signer != s.id {
+			if take {
+				s.lost.displaced++
+				s.remove(list[i])
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// displace makes room for a record at the cost of those farther away.
+func (s *store) displace(r *Record, more int, now time.Time, take bool) bool {
+	for s.bytes+more > MaxBytes {
+		var farthest *entry
+		seen := 0
+		for key, list := range s.keys { // in the map's order, which is a different one each time
+			if s.sweep(key, now) || len(list) == 0 {
+				continue
+			}
+			e := list[len(list)-1]
+			if e.Signer != s.id && (farthest == nil || farthest.far.less(e.far)) {
+				farthest = e
+			}
+			if seen++; seen == evictionSample {
+				break
+			}
+		}
+		if s.bytes+more <= MaxBytes {
+			return true
+		}
+		if farthest == nil || !remoteness(s.self, r.Key).less(farthest.far) {
+			return false
+		}
+		if !take {
+			return true
+		}
+		s.lost.displaced++
+		s.remove(farthest)
+	}
+	return true
+}
+
+// sweep drops what has expired of a key, and says whether that was anything.
+func (s *store) sweep(key Key, now time.Time) (any bool) {
+	for {
+		list := s.keys[key]
+		i := slices.IndexFunc(list, func(e *entry) bool { return !e.Alive(now) })
+		if i < 0 {
+			return any
+		}
+		s.lost.expired++
+		s.remove(list[i])
+		any = true
+	}
+}
+
+// sweep1 drops what has expired of one key.
+func (s *store) sweep1(key Key, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep(key, now)
+}
+
+// sweepAll drops everything that has expired.
+func (s *store) sweepAll(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.keys {
+		s.sweep(key, now)
+	}
+}
+
+func (s *store) remove(e *entry) {
+	list := s.keys[e.Key]
+	i := slices.Index(list, e)
+	if list = slices.Delete(list, i, i+1); len(list) == 0 {
+		delete(s.keys, e.Key)
+	} else {
+		s.keys[e.Key] = list
+	}
+	s.charge(e, -1)
+}
+
+func (s *store) charge(e *entry, sign int) {
+	s.bytes += sign * e.cost()
+	s.count += sign
+	if s.signed[e.Signer] += sign * e.cost(); s.signed[e.Signer] == 0 {
+		delete(s.signed, e.Signer)
+	}
+}
+
+// get returns what is alive of a key, first come first.
+func (s *store) get(key Key, now time.Time) (records []*Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.keys[key] {
+		if e.Alive(now) {
+			records = append(records, e.Record)
+		}
+	}
+	return records
+}
+
+// of returns the record of a signer for a key, nil if there is none alive.
+func (s *store) of(key Key, signer peer.ID, now time.Time) *Record {
+	for _, r := range s.get(key, now) {
+		if r.Signer == signer {
+			return r
+		}
+	}
+	return nil
+}
+
+// quiet returns the keys of which a record has not been heard of since then.
+func (s *store) quiet(since time.Time) (keys []Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, list := range s.keys {
+		if slices.ContainsFunc(list, func(e *entry) bool { return !e.heard.After(since) }) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// touch notes that the records of a key were heard of.
+func (s *store) touch(key Key, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.keys[key] {
+		e.heard = now
+	}
+}
+
+// size returns how many records there are and what they are charged.
+func (s *store) size() (records, bytes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count, s.bytes
+}
