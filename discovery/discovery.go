@@ -41,6 +41,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"hearsay/discovery/values"
 )
 
 var log = logging.Logger("discovery")
@@ -106,9 +108,6 @@ type Config struct {
 
 	// Kademlia looks in the network's DHT. It needs a first peer from elsewhere.
 	Kademlia bool
-	// DHTOptions are added to the DHT's own: a datastore and a validator, for
-	// those who keep values in it. Without any, it takes no values. Optional.
-	DHTOptions []dht.Option
 
 	// PollInterval is how often the network interfaces are looked at. Default:
 	// DefaultPollInterval.
@@ -188,11 +187,16 @@ func New(cfg Config) (*Discovery, error) {
 		d.contacts = append(d.contacts, newContactLoop(c, learnt, world))
 	}
 	if cfg.Kademlia {
-		table, err := newDHT(h, cfg.Network, cfg.DHTOptions)
+		table, err := newDHT(h, cfg.Network)
 		if err != nil {
 			return nil, fmt.Errorf("discovery: %w", err)
 		}
-		d.kad = newKademlia(d.newMechanism(SourceKademlia, true), table, cfg.Network, d.watch)
+		kept, err := values.Attach(h, table.RoutingTable(), cfg.Network, kadAddrs)
+		if err != nil {
+			table.Close()
+			return nil, fmt.Errorf("discovery: %w", err)
+		}
+		d.kad = newKademlia(d.newMechanism(SourceKademlia, true), table, kept, cfg.Network, d.watch)
 	}
 	return d, nil
 }
@@ -204,6 +208,15 @@ func (d *Discovery) DHT() *dht.IpfsDHT {
 		return nil
 	}
 	return d.kad.dht
+}
+
+// Values are what the network's nodes keep for each other, nil if Kademlia is off.
+// They are served, spread and handed on while Run runs.
+func (d *Discovery) Values() *values.Service {
+	if d.kad == nil {
+		return nil
+	}
+	return d.kad.values
 }
 
 // Run looks for peers until ctx ends, and returns nil when everything has

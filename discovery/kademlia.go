@@ -16,6 +16,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/discovery/routing"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"hearsay/discovery/values"
 )
 
 const (
@@ -54,6 +56,7 @@ const (
 type kademlia struct {
 	*mechanism
 	dht    *dht.IpfsDHT
+	values *values.Service
 	watch  *watcher
 	intake *intake
 
@@ -66,33 +69,31 @@ type kademlia struct {
 func kadPrefix(network string) protocol.ID { return protocol.ID("/hearsay/" + network) }
 
 // newDHT starts a DHT that serves others, as every node does in a private
-// network. Without options it knows providers only: no values are stored.
-func newDHT(h host.Host, network string, options []dht.Option) (*dht.IpfsDHT, error) {
-	own := []dht.Option{
+// network. It knows providers only; values have a protocol of their own, over its
+// routing table (package values).
+func newDHT(h host.Host, network string) (*dht.IpfsDHT, error) {
+	d, err := dht.New(h,
 		dht.ProtocolPrefix(kadPrefix(network)),
 		dht.Mode(dht.ModeServer),
 		dht.AddressFilter(kadAddrs),
 		dht.ProviderDatastore(newProviderShelf(kadRecords, kadRecordsPerPeer)),
 		dht.ProviderManagerOpts(
 			records.ProvideValidity(kadValidity), records.ProviderAddrTTL(kadValidity), records.CleanupInterval(kadValidity/6)),
-	}
-	if len(options) == 0 {
-		own = append(own, dht.DisableValues())
-	}
-	d, err := dht.New(h, append(own, options...)...)
+		dht.DisableValues())
 	if err != nil {
 		return nil, fmt.Errorf("cannot start Kademlia: %w", err)
 	}
 	return d, nil
 }
 
-func newKademlia(m *mechanism, d *dht.IpfsDHT, network string, w *watcher) *kademlia {
+func newKademlia(m *mechanism, d *dht.IpfsDHT, v *values.Service, network string, w *watcher) *kademlia {
 	place := "/hearsay/" + network + "/rendezvous"
 	via := routing.NewRoutingDiscovery(d)
 	m.update(func(s *MechanismStatus) { s.Where = string(kadPrefix(network)) + "/kad/1.0.0" })
 	return &kademlia{
 		mechanism: m,
 		dht:       d,
+		values:    v,
 		watch:     w,
 		intake:    newIntake(kadNewPeers, kadRepeats, kadPeriod),
 		known:     d.RoutingTable().Size,
@@ -106,12 +107,14 @@ func newKademlia(m *mechanism, d *dht.IpfsDHT, network string, w *watcher) *kade
 	}
 }
 
-// run advertises and searches until ctx ends, and closes the DHT.
+// run advertises, searches and keeps values until ctx ends, and closes the DHT.
 func (k *kademlia) run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { k.advertising(ctx) })
 	wg.Go(func() { k.searching(ctx) })
+	wg.Go(func() { k.values.Run(ctx) })
 	wg.Wait()
+	k.values.Detach()
 	if err := k.dht.Close(); err != nil {
 		log.Debugw("closing Kademlia", "error", err)
 	}

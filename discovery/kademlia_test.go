@@ -95,11 +95,6 @@ func TestKademliaProtocols(t *testing.T) {
 	if d.DHT() != nil || d.Status().Kademlia.On {
 		t.Error("a DHT although Kademlia is off")
 	}
-	_, err = New(Config{Host: h, Network: "test", Found: func(Candidate) {}, Kademlia: true,
-		DHTOptions: []dht.Option{dht.Mode(77)}})
-	if err == nil {
-		t.Error("an option's error is lost")
-	}
 }
 
 // fakeDHT is a DHT in a synctest bubble. The test owns it, except while pass

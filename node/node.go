@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/discovery"
+	"hearsay/discovery/values"
 	"hearsay/node/direct"
 	"hearsay/node/gossip"
 	"hearsay/node/journal"
@@ -44,6 +45,7 @@ type Node struct {
 	links   *transport.Transport
 	trace   func(transport.Direction, gossip.PeerID, gossip.Message) // nil = none
 	finder  *discovery.Discovery
+	values  *values.Service
 	sealer  *sealer
 	mail    *mail.Mail
 	direct  *direct.Direct
@@ -171,6 +173,9 @@ func (n *Node) assemble() error {
 	if n.finder, err = n.newDiscovery(); err != nil {
 		return err
 	}
+	if err = n.newValues(); err != nil {
+		return err
+	}
 	n.sealer = &sealer{id: n.cfg.Identity, bits: n.cfg.DifficultyBits, emit: n.emit, parent: n.ctx}
 	if err := n.openMail(); err != nil {
 		return err
@@ -217,6 +222,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { n.remember(finding) })
+	if n.finder.Values() == nil {
+		wg.Go(func() { n.values.Run(finding) }) // which discovery does otherwise
+	}
 	wg.Go(func() { n.watchHealth(finding) })
 	wg.Go(func() { n.mail.Run(finding) })
 	wg.Go(func() { n.state.Run(finding) })

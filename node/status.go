@@ -55,6 +55,7 @@ func (n *Node) Status() Status {
 	direct := n.direct.Stats()
 	st.Counters["direct_busy"], st.Counters["direct_bad"] = direct.Busy, direct.Bad
 	countLinks(st.Counters, n.links.Stats())
+	countValues(st.Counters, n.values.Stats())
 	return st
 }
 

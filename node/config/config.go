@@ -52,8 +52,13 @@ type Config struct {
 	// 127.0.0.1:7001, another port if it is taken.
 	API Endpoint
 
-	// APIAllowRemote (api_allow_remote) permits an API address that is not a
-	// loopback one. The API knows no passwords: whoever reaches it announces in
+	// DHTAPI ([dht] api_address) is where the DHT API listens for modules. Default
+	// none: a file without a [dht] section, or none at all, asks for no DHT, and the
+	// usual port 7401 may be that of another program.
+	DHTAPI Endpoint
+
+	// APIAllowRemote (api_allow_remote) permits API addresses that are not loopback
+	// ones. The APIs know no passwords: whoever reaches it announces in
 	// this node's name and reads what it learns. Default false.
 	APIAllowRemote bool
 
@@ -194,6 +199,7 @@ func Default() *Config {
 		Listen:            everyInterface(DefaultP2PPort),
 		ListenDefault:     true,
 		API:               Endpoint{Host: "127.0.0.1", Port: DefaultAPIPort, Default: true},
+		DHTAPI:            Endpoint{Off: true},
 		DifficultyBits:    16,
 		AckTimeout:        3 * time.Second,
 		ValidationTimeout: 30 * time.Second,

@@ -121,8 +121,12 @@ func (p *parser) sane(data []byte) bool {
 }
 
 func (p *parser) statement(st statement) {
-	if st.err != nil {
+	if st.err != nil && !isShared(st.section) {
 		p.add(st.line, "", fmt.Errorf("%s: %w", quote(st.text), st.err))
+		return
+	}
+	if isShared(st.section) {
+		p.sharedStatement(st)
 		return
 	}
 	if !isOurs(st.section) {
@@ -152,6 +156,29 @@ func (p *parser) statement(st statement) {
 	default:
 		p.add(st.line, shown, unknownKey(st.section, key))
 	}
+}
+
+// sharedStatement takes what is meant for us from a section that other programs
+// read as well. What looks like a slip of the pen is pointed out.
+func (p *parser) sharedStatement(st statement) {
+	key, raw, err := split(st.text)
+	if st.err != nil || err != nil || slices.Contains(elsewhere, key) {
+		return
+	}
+	s, known := find(st.section, key)
+	if !known {
+		if strings.HasPrefix(key, "api") {
+			p.warnf(st.line, "%s means nothing to this node in [%s]; api_address does", quote(clip(key, 80)), st.section)
+		}
+		return
+	}
+	name := st.section + "." + key
+	if first, twice := p.lines[name]; twice {
+		p.errorf(st.line, key, "already set in line %d: keep one of the two", first)
+		return
+	}
+	p.lines[name] = st.line
+	p.set(s, st.line, raw)
 }
 
 func notPlain(r rune) bool { return r <= ' ' || r > '~' }
@@ -221,9 +248,14 @@ func (p *parser) obsolete() {
 // p.fields and gives rise to no further errors here.
 func (p *parser) cross() {
 	c := p.config
-	if api, ok := p.fields["API"]; ok && !c.API.Off && !c.API.Loopback() && !c.APIAllowRemote && p.settled("APIAllowRemote") {
-		p.errorf(api.line, api.key, "%s is not a loopback address: other machines could announce and listen in this node's name. "+
-			"If that is wanted, set api_allow_remote = true", quote(api.text))
+	for _, api := range []struct {
+		field string
+		Endpoint
+	}{{"API", c.API}, {"DHTAPI", c.DHTAPI}} {
+		if g, ok := p.fields[api.field]; ok && !api.Off && !api.Loopback() && !c.APIAllowRemote && p.settled("APIAllowRemote") {
+			p.errorf(g.line, g.key, "%s is not a loopback address: other machines could announce and listen in this node's name. "+
+				"If that is wanted, set api_allow_remote = true in [gossip]", quote(g.text))
+		}
 	}
 	if c.StateDir == "" && p.settled("StateDir") {
 		p.errorf(0, "state_dir", "not in the file, and neither $XDG_STATE_HOME nor $HOME names a folder to put it in: "+
@@ -294,6 +326,7 @@ func (p *parser) collisions() {
 	}
 	add("Listen", listen...)
 	add("API", p.config.API.places()...)
+	add("DHTAPI", p.config.DHTAPI.places()...)
 	add("Control", p.config.Control.places()...)
 }
 

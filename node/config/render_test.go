@@ -81,7 +81,7 @@ func drawConfig(t *rapid.T) *Config {
 		}
 	}
 	if boolean("listen given") {
-		c.Listen, c.ListenDefault = everyInterface(port(1, 20000, "p2p port")), false
+		c.Listen, c.ListenDefault = everyInterface(port(1, 15000, "p2p port")), false
 	}
 	switch num(0, 3, "API") {
 	case 1:
@@ -91,6 +91,9 @@ func drawConfig(t *rapid.T) *Config {
 	case 3:
 		c.APIAllowRemote = true
 		c.API = Endpoint{Host: rapid.SampledFrom([]string{"", "0.0.0.0", "::", "node-1.lan", "fe80::1%eth0"}).Draw(t, "API host"), Port: port(20001, 40000, "API port")}
+	}
+	if boolean("DHT API") {
+		c.DHTAPI = Endpoint{Host: "127.0.0.1", Port: port(15001, 20000, "DHT port")}
 	}
 	switch num(0, 2, "control") {
 	case 1:
@@ -129,7 +132,7 @@ func TestEveryField(t *testing.T) {
 				t.Errorf("[%s] %s says nothing about itself", s.section, s.key)
 			}
 		}
-		if !isOurs(s.section) || s.key != strings.ToLower(s.key) {
+		if !isOurs(s.section) && !isShared(s.section) || s.key != strings.ToLower(s.key) {
 			t.Errorf("[%s] %s cannot be found", s.section, s.key)
 		}
 	}

@@ -26,11 +26,22 @@ type setting struct {
 	unset func(*Config) *bool
 }
 
-// sections are ours, in the order of README.md and WriteTo; "" is the part
+// sections have settings, in the order of README.md and WriteTo; "" is the part
 // before any section.
-var sections = []string{"", "gossip", "hearsay"}
+var sections = []string{"", "gossip", "dht", "hearsay"}
 
-func isOurs(section string) bool { return slices.Contains(sections, section) }
+// shared sections are read by other programs as well: one file configures all
+// modules of a phone, and its DHT may be another one than ours. What we do not
+// know there is left alone.
+var shared = []string{"dht"}
+
+func isOurs(section string) bool { return slices.Contains(sections, section) && !isShared(section) }
+
+func isShared(section string) bool { return slices.Contains(shared, section) }
+
+// elsewhere keys of shared sections are known and of no use to us: all modules
+// of a node listen for other nodes at [gossip] p2p_address.
+var elsewhere = []string{"p2p_address", "listen_address"}
 
 // obsolete keys, as section.key, are read over with a warning. The predecessor
 // needed these for its tests.
@@ -112,6 +123,10 @@ var settings = []setting{
 	{section: "gossip", key: "max_api_connections", field: "MaxAPIConnections",
 		about: "Connections of modules served at once",
 		codec: number(func(c *Config) *int { return &c.MaxAPIConnections }, 1, 10_000, " connections")},
+
+	{section: "dht", key: "api_address", field: "DHTAPI",
+		about: "Where modules reach the DHT API, which the other limits of [gossip] hold for as well",
+		codec: endpoint(func(c *Config) *Endpoint { return &c.DHTAPI }, "host:port, port 0 = any free one; empty or off = no API", nil)},
 
 	{section: "hearsay", key: "state_dir", field: "StateDir", path: true,
 		about: "Folder for what must survive a restart, one for each node",
