@@ -19,6 +19,7 @@ func TestSurface(t *testing.T) {
 		"/hearsay/direct/1.0.0",
 		"/hearsay/gossip/1.0.0",
 		"/hearsay/hearsay/kad/1.0.0", // prefix, network, protocol: never the public /ipfs/kad/1.0.0
+		"/hearsay/hearsay/values/1.0.0",
 		"/hearsay/peers/1.0.0",
 		"/hearsay/sync/1.0.0",
 		"/ipfs/id/1.0.0",

@@ -23,6 +23,7 @@ type banner struct {
 	Network  string    `json:"network"`
 	Addrs    []string  `json:"addrs"`
 	API      string    `json:"api,omitempty"`     // host:port, left out if it is off
+	DHTAPI   string    `json:"dht_api,omitempty"` // the same
 	Control  string    `json:"control,omitempty"` // host:port, left out if it is off
 	StateDir string    `json:"state_dir"`
 	NewKey   bool      `json:"new_key,omitempty"` // the hostkey was made at this start
@@ -50,6 +51,9 @@ func (b *banner) write(w io.Writer, s style) {
 		api = "off"
 	}
 	fmt.Fprintf(w, "  API      %s\n", api)
+	if b.DHTAPI != "" {
+		fmt.Fprintf(w, "  DHT API  %s\n", b.DHTAPI)
+	}
 	fmt.Fprintf(w, "  state    %s\n", oneLine(b.StateDir))
 	for _, note := range b.Notes {
 		fmt.Fprintf(w, "%s\n", oneLine(note))

@@ -69,6 +69,9 @@ func (a *app) banner(as *assembly) *banner {
 	if as.api != nil {
 		b.API = as.api.Addr().String()
 	}
+	if as.dht != nil {
+		b.DHTAPI = as.dht.Addr().String()
+	}
 	if as.control != nil {
 		b.Control = as.control.Addr()
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	logging "github.com/ipfs/go-log/v2"
@@ -38,12 +39,22 @@ type assembly struct {
 	dir     string // state folder, locked
 	unlock  func() error
 	node    *node.Node
-	api     net.Listener // nil if the API is off
-	bridge  *apibridge.GossipServer
+	api     net.Listener // of the Gossip API; nil if it is off
+	dht     net.Listener // of the DHT API; nil if it is off
+	modules []moduleAPI  // all that are on
 	control *control.Server // nil if it is off; from the time when the node is ready
 
 	newKey                       bool // the hostkey was made now
 	dirMoved, p2pMoved, apiMoved bool // a default is taken and was replaced
+}
+
+// moduleAPI is one module API and its port.
+type moduleAPI struct {
+	net.Listener
+	server interface {
+		Serve(net.Listener) error
+		Close(context.Context) error
+	}
 }
 
 // assemble puts a node together and opens its ports. Nothing runs yet; close
@@ -74,6 +85,11 @@ func (as *assembly) open() error {
 	as.p2pMoved = moved
 	if as.api, as.apiMoved, err = listenAPI(cfg); err != nil {
 		return err
+	}
+	if !cfg.DHTAPI.Off {
+		if as.dht, err = apibridge.Listen(cfg.DHTAPI.Address(), cfg.APIAllowRemote); err != nil {
+			return err
+		}
 	}
 	contacts := make([]string, 0, len(cfg.Bootstrap))
 	for _, b := range cfg.Bootstrap {
@@ -108,7 +124,12 @@ func (as *assembly) open() error {
 	options.MaxConns = cfg.MaxAPIConnections
 	options.Pace = cfg.NotificationPace
 	options.StrictAnnounce = cfg.StrictAnnounce
-	as.bridge = apibridge.NewGossip(as.node.Modules(), options)
+	if as.api != nil {
+		as.modules = append(as.modules, moduleAPI{as.api, apibridge.NewGossip(as.node.Modules(), options)})
+	}
+	if as.dht != nil {
+		as.modules = append(as.modules, moduleAPI{as.dht, apibridge.NewDHT(as.node.ValueModules(), apibridge.DHTOptions{Limits: options.Limits})})
+	}
 	return nil
 }
 
@@ -143,8 +164,10 @@ func (as *assembly) close() {
 	if as.node != nil {
 		as.node.Close() // which does nothing to one that has run
 	}
-	if as.api != nil {
-		as.api.Close()
+	for _, ln := range []net.Listener{as.api, as.dht} {
+		if ln != nil {
+			ln.Close()
+		}
 	}
 	if as.unlock != nil {
 		as.unlock()
@@ -159,7 +182,7 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	defer as.close()
 	inner, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
-	ended := make(chan error, 3)
+	ended := make(chan error, 2+len(as.modules))
 	running := 0
 	begin := func(part func() error) {
 		running++
@@ -175,8 +198,8 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 				begin(func() error { return as.control.Serve(inner) })
 			}
 		}
-		if as.api != nil {
-			begin(func() error { return as.bridge.Serve(as.api) })
+		for _, m := range as.modules {
+			begin(func() error { return m.server.Serve(m.Listener) })
 		}
 		if err != nil {
 			break
@@ -193,7 +216,11 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	}
 
 	drain, cancel := context.WithTimeout(inner, drainTimeout)
-	as.bridge.Close(drain) // cutting off a module that goes on sending is no failure
+	var draining sync.WaitGroup
+	for _, m := range as.modules {
+		draining.Go(func() { m.server.Close(drain) }) // cutting off a module that goes on sending is no failure
+	}
+	draining.Wait()
 	cancel()
 	leave()
 	late := time.NewTimer(leaveTimeout)
