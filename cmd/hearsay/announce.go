@@ -39,7 +39,7 @@ took it. With --api the module API is spoken instead, which answers nothing.`,
 			if err != nil {
 				return err
 			}
-			data, err := a.readData(cmd, args[1:], file)
+			data, err := a.readData(cmd, args[1:], file, gossip.MaxPayload, "one announcement carries")
 			if err != nil {
 				return err
 			}
@@ -72,8 +72,9 @@ took it. With --api the module API is spoken instead, which answers nothing.`,
 	return cmd
 }
 
-// readData reads what is to be announced from wherever the command line says.
-func (a *app) readData(cmd *cobra.Command, args []string, file string) ([]byte, error) {
+// readData reads up to limit bytes, which is what carrier says, from wherever the
+// command line says.
+func (a *app) readData(cmd *cobra.Command, args []string, file string, limit int, carrier string) ([]byte, error) {
 	var data []byte
 	var err error
 	switch {
@@ -84,26 +85,26 @@ func (a *app) readData(cmd *cobra.Command, args []string, file string) ([]byte, 
 	case file != "":
 		var f *os.File
 		if f, err = os.Open(file); err == nil {
-			data, err = readAtMost(f)
+			data, err = readAtMost(f, limit)
 			f.Close()
 		}
 	case args[0] == "-":
-		data, err = readAtMost(a.stdin)
+		data, err = readAtMost(a.stdin, limit)
 	default:
 		data = []byte(args[0])
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > gossip.MaxPayload {
-		return nil, fail("split it", "the data is larger than the 65,527 bytes that one announcement carries")
+	if len(data) > limit {
+		return nil, fail("split it", "the data is larger than the %d,%03d bytes that %s", limit/1000, limit%1000, carrier)
 	}
 	return data, nil
 }
 
-// readAtMost reads up to one byte more than can be announced.
-func readAtMost(r io.Reader) ([]byte, error) {
-	return io.ReadAll(io.LimitReader(r, gossip.MaxPayload+1))
+// readAtMost reads up to one byte more than the limit.
+func readAtMost(r io.Reader, limit int) ([]byte, error) {
+	return io.ReadAll(io.LimitReader(r, int64(limit)+1))
 }
 
 // parseType reads a data type of the module API.

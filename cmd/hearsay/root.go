@@ -31,7 +31,7 @@ then, in another terminal, try
 	flags.StringVar(&a.stateDir, "state-dir", "", "state folder `DIR` of the node")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(run, a.idCommand(), a.peersCommand(), a.routesCommand(), a.healthCommand(), a.dashboardCommand(),
-		a.announceCommand(), a.listenCommand(),
+		a.announceCommand(), a.listenCommand(), a.dhtCommand(),
 		a.keyCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }

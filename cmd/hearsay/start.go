@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/apibridge"
+	"hearsay/discovery/values"
 	"hearsay/node"
 	"hearsay/node/config"
 	"hearsay/node/control"
@@ -39,9 +40,9 @@ type assembly struct {
 	dir     string // state folder, locked
 	unlock  func() error
 	node    *node.Node
-	api     net.Listener // of the Gossip API; nil if it is off
-	dht     net.Listener // of the DHT API; nil if it is off
-	modules []moduleAPI  // all that are on
+	api     net.Listener    // of the Gossip API; nil if it is off
+	dht     net.Listener    // of the DHT API; nil if it is off
+	modules []moduleAPI     // all that are on
 	control *control.Server // nil if it is off; from the time when the node is ready
 
 	newKey                       bool // the hostkey was made now
@@ -251,6 +252,14 @@ func (c controlled) Listen(types []uint16) (control.Listener, error) {
 		return nil, stopping(err)
 	}
 	return l, nil
+}
+
+func (c controlled) PutValue(ctx context.Context, key node.ValueKey, data []byte, ttl time.Duration) (node.Value, error) {
+	v, err := c.Node.PutValue(ctx, key, data, ttl)
+	if errors.Is(err, values.ErrFull) {
+		return v, &control.Error{Status: http.StatusInsufficientStorage, What: err.Error(), Hint: "put it again when some have expired, or give values shorter lives"}
+	}
+	return v, stopping(err)
 }
 
 func (c controlled) Watch() control.Watcher { return c.Node.Watch() }

@@ -6,12 +6,17 @@ import "os"
 type style bool
 
 func (a *app) style() style {
+	return style(os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && a.terminal())
+}
+
+// terminal says whether standard output is one.
+func (a *app) terminal() bool {
 	f, ok := a.stdout.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !ok {
 		return false
 	}
 	info, err := f.Stat()
-	return style(err == nil && info.Mode()&os.ModeCharDevice != 0)
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 func (s style) in(code, text string) string {

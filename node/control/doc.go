@@ -7,6 +7,8 @@
 //	GET  /v1/peers                 Peers        everybody it knows
 //	GET  /v1/routes                Routes       by whom the others' rumors come
 //	POST /v1/announce              AnnounceRequest → Announced
+//	PUT  /v1/dht/{key}             ValueRequest → StoredValue
+//	GET  /v1/dht/{key}             Values       of the distributed hash table
 //	GET  /v1/listen?type=1&type=2  events "rumor" of Rumor, as they come
 //	GET  /v1/events                events "peer" of PeerEvent: neighbours that come and go
 //

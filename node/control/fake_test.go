@@ -35,6 +35,7 @@ type fake struct {
 	listenErr error
 
 	mu        sync.Mutex
+	values    map[node.ValueKey][]node.Value
 	addr      string
 	announced []node.Announcement
 	listeners map[*fakeListener]bool
@@ -92,6 +93,23 @@ func (f *fake) Listen(types []uint16) (Listener, error) {
 	}
 	f.listeners[l] = true
 	return l, nil
+}
+
+func (f *fake) PutValue(_ context.Context, key node.ValueKey, data []byte, ttl time.Duration) (node.Value, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.values == nil {
+		f.values = map[node.ValueKey][]node.Value{}
+	}
+	v := node.Value{Key: key, Data: data, Signer: alice, Created: f.started, Expires: f.started.Add(cmp.Or(ttl, time.Hour)), Copies: 3}
+	f.values[key] = append(f.values[key], v)
+	return v, nil
+}
+
+func (f *fake) GetValues(_ context.Context, key node.ValueKey) []node.Value {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.values[key]
 }
 
 func (f *fake) Watch() Watcher {

@@ -12,6 +12,7 @@ var routes = slices.Concat(
 	nodeRoutes,
 	peerRoutes,
 	rumorRoutes,
+	dhtRoutes,
 	mailRoutes,
 	stateRoutes,
 	eventRoutes,

@@ -46,6 +46,9 @@ type Node interface {
 	Announce(ctx context.Context, a node.Announcement) (node.Announced, error)
 	// Listen takes rumors of these data types, without a vote on them.
 	Listen(types []uint16) (Listener, error)
+	// PutValue fails with an [Error] if the value itself was at fault.
+	PutValue(ctx context.Context, key node.ValueKey, data []byte, ttl time.Duration) (node.Value, error)
+	GetValues(ctx context.Context, key node.ValueKey) []node.Value
 	Watch() Watcher
 	Observe() Observer
 	Mail
