@@ -8,7 +8,7 @@
 //     machines without any network;
 //   - contacts: addresses that the user gave, with or without a peer ID;
 //   - Kademlia: nodes of the same network anywhere, through a rendezvous in a
-//     private distributed hash table.
+//     private distributed hash table, and one for each data type (types.go).
 //
 // What it does not do is as important. It decides nothing about who becomes a
 // neighbour, and it does not dial candidates: pacing dials, redialling, and
@@ -62,6 +62,8 @@ type Candidate struct {
 	// Info has up to 16 addresses, never none, and never this node's own ID.
 	Info   peer.AddrInfo
 	Source Source
+	// Types are data types that it is said to take: it was found at their places.
+	Types []uint16
 }
 
 // DefaultPollInterval is how often the network interfaces are looked at.
@@ -162,13 +164,14 @@ func New(cfg Config) (*Discovery, error) {
 		watch:     d.watch,
 		connected: connected,
 	}
+	introduced := d.newMechanism(SourceContact, true)
 	world := contactWorld{
 		self:      h.ID(),
 		watch:     d.watch,
 		connected: connected,
 		lookup:    lookup,
 		ask:       func(ctx context.Context, a ma.Multiaddr) (peer.ID, error) { return askID(ctx, h, a, cfg.Asking) },
-		found:     d.newMechanism(SourceContact, true).candidate,
+		found:     func(info peer.AddrInfo) { introduced.candidate(info) },
 		learnt:    cfg.ContactLearnt,
 	}
 	seen := make(map[string]bool)

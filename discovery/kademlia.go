@@ -29,6 +29,9 @@ const (
 	// kadSearchPeers and kadSearchTime bound one search.
 	kadSearchPeers = 64
 	kadSearchTime  = 30 * time.Second
+	// kadTypePeers bounds a search for those that take a data type: three are
+	// enough, and some of them may be gone.
+	kadTypePeers = 16
 
 	// Searches have pauses that double from the first to the last, and stop at
 	// kadAlonePause while nobody is found.
@@ -58,6 +61,9 @@ type kademlia struct {
 	dht    *dht.IpfsDHT
 	values *values.Service
 	watch  *watcher
+	types  *typeFinder
+
+	taking sync.Mutex // guards intake
 	intake *intake
 
 	known     func() int // peers in the routing table
@@ -90,7 +96,7 @@ func newKademlia(m *mechanism, d *dht.IpfsDHT, v *values.Service, network string
 	place := "/hearsay/" + network + "/rendezvous"
 	via := routing.NewRoutingDiscovery(d)
 	m.update(func(s *MechanismStatus) { s.Where = string(kadPrefix(network)) + "/kad/1.0.0" })
-	return &kademlia{
+	k := &kademlia{
 		mechanism: m,
 		dht:       d,
 		values:    v,
@@ -104,7 +110,17 @@ func newKademlia(m *mechanism, d *dht.IpfsDHT, v *values.Service, network string
 		search: func(ctx context.Context) (<-chan peer.AddrInfo, error) {
 			return via.FindPeers(ctx, place, rendezvous.Limit(kadSearchPeers))
 		},
+		types: newTypeFinder(network),
 	}
+	k.types.advertise = func(ctx context.Context, place string) error {
+		_, err := via.Advertise(ctx, place)
+		return err
+	}
+	k.types.search = func(ctx context.Context, place string) (<-chan peer.AddrInfo, error) {
+		return via.FindPeers(ctx, place, rendezvous.Limit(kadTypePeers))
+	}
+	k.types.found = func(info peer.AddrInfo, dataType uint16) { k.take(info, dataType) }
+	return k
 }
 
 // run advertises, searches and keeps values until ctx ends, and closes the DHT.
@@ -113,6 +129,7 @@ func (k *kademlia) run(ctx context.Context) {
 	wg.Go(func() { k.advertising(ctx) })
 	wg.Go(func() { k.searching(ctx) })
 	wg.Go(func() { k.values.Run(ctx) })
+	wg.Go(func() { k.types.run(ctx, k.awaitPeers) })
 	wg.Wait()
 	k.values.Detach()
 	if err := k.dht.Close(); err != nil {
@@ -189,17 +206,31 @@ func (k *kademlia) searchOnce(ctx context.Context) (others int, err error) {
 		return 0, err
 	}
 	for info := range found {
-		info.Addrs = kadAddrs(info.Addrs)
-		if info.ID == k.self || len(info.Addrs) == 0 {
-			continue
-		}
-		if others++; others > kadSearchPeers || !k.intake.admit(info.ID, time.Now()) {
+		if others >= kadSearchPeers {
 			k.refuse()
-			continue
+		} else if k.take(info) {
+			others++
 		}
-		k.candidate(info)
 	}
 	return others, nil
+}
+
+// take hands over a peer that was found, if the limits permit it, and reports
+// whether it is one.
+func (k *kademlia) take(info peer.AddrInfo, types ...uint16) bool {
+	info.Addrs = kadAddrs(info.Addrs)
+	if info.ID == k.self || len(info.Addrs) == 0 {
+		return false
+	}
+	k.taking.Lock()
+	admitted := k.intake.admit(info.ID, time.Now())
+	k.taking.Unlock()
+	if admitted {
+		k.candidate(info, types...)
+	} else {
+		k.refuse()
+	}
+	return true
 }
 
 // kadAddrs keeps the addresses that a stranger far away may give: IP addresses

@@ -11,11 +11,12 @@ import (
 const (
 	// kadRecords is how many records of other nodes a node keeps for the DHT,
 	// about 200 bytes each. The 20 nodes nearest to the rendezvous keep one of
-	// every node; beyond 2,048 it is enough that searches find some.
-	kadRecords = 2048
-	// kadRecordsPerPeer is how many of them one peer may own: so that whoever
-	// wants to fill the shelf needs 128 identities with a connection each.
-	kadRecordsPerPeer = 16
+	// every node; beyond 8,192 it is enough that searches find some.
+	kadRecords = 8192
+	// kadRecordsPerPeer is how many of them one peer may own, its data types (kadTypes)
+	// with the network's place and some for change: so that whoever wants to fill the
+	// shelf needs 114 identities with a connection each.
+	kadRecordsPerPeer = 72
 )
 
 // providerShelf keeps provider records in memory, up to a limit. kad-dht has no

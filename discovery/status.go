@@ -26,6 +26,9 @@ type MechanismStatus struct {
 	Interfaces []string
 	// Peers is how many peers the DHT knows to ask; Kademlia only.
 	Peers int
+	// Types is how many data types are looked after in the DHT, and WaitingTypes
+	// how many wait for their turn; Kademlia only.
+	Types, WaitingTypes int
 	// LastError is what failed last, "" when all is well.
 	LastError string
 	// Found counts candidates handed over, repeated ones too.
@@ -42,6 +45,7 @@ func (d *Discovery) Status() Status {
 	if d.kad != nil {
 		s.Kademlia = d.kad.snapshot()
 		s.Kademlia.Peers = d.kad.known()
+		s.Kademlia.Types, s.Kademlia.WaitingTypes = d.kad.types.counts()
 	}
 	for _, c := range d.contacts {
 		s.Contacts = append(s.Contacts, c.snapshot())
@@ -67,8 +71,9 @@ func (d *Discovery) newMechanism(source Source, on bool) *mechanism {
 	}
 }
 
-// candidate hands a peer over, unless it is this node or has no address.
-func (m *mechanism) candidate(info peer.AddrInfo) {
+// candidate hands a peer over, unless it is this node or has no address, and says
+// which data types it is said to take.
+func (m *mechanism) candidate(info peer.AddrInfo, types ...uint16) {
 	if info.ID == m.self || len(info.Addrs) == 0 {
 		return
 	}
@@ -77,7 +82,7 @@ func (m *mechanism) candidate(info peer.AddrInfo) {
 		s.Found++
 		s.LastFound = time.Now()
 	})
-	m.hand(Candidate{Info: info, Source: m.source})
+	m.hand(Candidate{Info: info, Source: m.source, Types: types})
 }
 
 func (m *mechanism) update(change func(*MechanismStatus)) {

@@ -225,6 +225,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if n.finder.Values() == nil {
 		wg.Go(func() { n.values.Run(finding) }) // which discovery does otherwise
 	}
+	wg.Go(func() { n.watchTypes(finding) })
 	wg.Go(func() { n.watchHealth(finding) })
 	wg.Go(func() { n.mail.Run(finding) })
 	wg.Go(func() { n.state.Run(finding) })

@@ -73,15 +73,15 @@ func (n *Node) found(c discovery.Candidate) {
 	case discovery.SourceKademlia:
 		source = gossip.SourceKademlia
 	}
-	n.candidate(c.Info, source)
+	n.candidate(c.Info, source, c.Types...)
 }
 
-func (n *Node) candidate(info peer.AddrInfo, source gossip.Source) {
+func (n *Node) candidate(info peer.AddrInfo, source gossip.Source, takes ...uint16) {
 	if !n.gate.allows(info.ID) {
 		return
 	}
 	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, addrTTL)
-	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source, Net: transport.NetGroupOf(info.Addrs)})
+	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source, Net: transport.NetGroupOf(info.Addrs), Takes: takes})
 }
 
 // Introduce tells the node of a peer, as a first contact that was configured
