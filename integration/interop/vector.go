@@ -50,6 +50,9 @@ var decoders = map[string]func(v *vector) (any, error){
 	"envelope":    decodeEnvelopeVector,
 	"letter":      func(v *vector) (any, error) { return readLetter(v.Bytes) },
 	"state value": decodeStateVector,
+	"record":      func(v *vector) (any, error) { return readValue(v.Bytes) },
+	"request":     func(v *vector) (any, error) { return readValueRequest(v.Bytes) },
+	"answer":      func(v *vector) (any, error) { return readValueAnswer(v.Bytes) },
 }
 
 func load(path string) ([]*vector, error) {

@@ -24,6 +24,7 @@ func files(m *maker) map[string][]*vector {
 		"frames.json":       m.frames(),
 		"fingerprints.json": m.fingerprints(),
 		"private.json":      m.private(),
+		"dht.json":          m.dht(),
 		"refused.json":      m.refused(),
 	}
 }
