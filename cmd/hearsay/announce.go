@@ -51,7 +51,9 @@ took it. With --api the module API is spoken instead, which answers nothing.`,
 				req.TTL = &ttl
 			}
 			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+				done := a.progress("proof of work")
 				told, err := c.Announce(ctx, req)
+				done()
 				if err != nil {
 					return err
 				}

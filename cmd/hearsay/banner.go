@@ -29,7 +29,8 @@ type banner struct {
 	NewKey   bool      `json:"new_key,omitempty"` // the hostkey was made at this start
 	Notes    []string  `json:"notes,omitempty"`   // what is not as usual
 
-	flags string // by which commands in another terminal reach this node
+	program string // as it was called
+	flags   string // by which commands in another terminal reach this node
 }
 
 func (b *banner) write(w io.Writer, s style) {
@@ -59,10 +60,9 @@ func (b *banner) write(w io.Writer, s style) {
 		fmt.Fprintf(w, "%s\n", oneLine(note))
 	}
 	if b.Control != "" {
-		fmt.Fprintf(w, "In another terminal, try\n")
-		fmt.Fprintf(w, "  hearsay%s listen 1000\n", b.flags)
-		fmt.Fprintf(w, "  hearsay%s announce 1000 hello\n", b.flags)
-		fmt.Fprintf(w, "  hearsay%s dashboard\n", b.flags)
+		fmt.Fprintf(w, "In another terminal, talk to whoever is here, or look at everything in a browser:\n")
+		fmt.Fprintf(w, "  %s%s chat\n", b.program, b.flags)
+		fmt.Fprintf(w, "  %s%s dashboard\n", b.program, b.flags)
 	}
 	fmt.Fprintln(w, s.faint("Ctrl-C ends it."))
 }

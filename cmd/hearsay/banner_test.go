@@ -14,7 +14,7 @@ import (
 
 func TestBanner(t *testing.T) {
 	b := &banner{ID: "12D3KooWx", Network: "hearsay", Addrs: []string{"/ip4/192.0.2.1/tcp/6001/p2p/12D3KooWx", "/ip6/2001:db8::1/tcp/6001/p2p/12D3KooWx"},
-		API: "127.0.0.1:40001", Control: "127.0.0.1:40002", StateDir: "/home/a/.local/state/hearsay-2",
+		program: "hearsay", API: "127.0.0.1:40001", Control: "127.0.0.1:40002", StateDir: "/home/a/.local/state/hearsay-2",
 		Notes: []string{"Port 7001 is taken, so the API is at another."}, flags: " --state-dir /home/a/.local/state/hearsay-2"}
 	var out bytes.Buffer
 	b.write(&out, false)
@@ -25,9 +25,8 @@ func TestBanner(t *testing.T) {
   API      127.0.0.1:40001
   state    /home/a/.local/state/hearsay-2
 Port 7001 is taken, so the API is at another.
-In another terminal, try
-  hearsay --state-dir /home/a/.local/state/hearsay-2 listen 1000
-  hearsay --state-dir /home/a/.local/state/hearsay-2 announce 1000 hello
+In another terminal, talk to whoever is here, or look at everything in a browser:
+  hearsay --state-dir /home/a/.local/state/hearsay-2 chat
   hearsay --state-dir /home/a/.local/state/hearsay-2 dashboard
 Ctrl-C ends it.
 `

@@ -105,7 +105,7 @@ that of its node's peer ID; the one that was there first. --all shows up to 8.
 							fmt.Fprintf(w, "%s until %s: %s\n", oneLine(v.Signer), v.Expires.Local().Format(time.DateTime), quoteData(v.Value))
 							continue
 						}
-						if a.terminal() {
+						if isTerminal(a.stdout) {
 							fmt.Fprintln(w, quoteData(v.Value))
 						} else {
 							w.Write(v.Value) // as it is, for other programs

@@ -18,20 +18,21 @@ modules which want it: peer to peer, without a server.
 hearsay alone runs a node that finds the others of the local network by itself;
 then, in another terminal, try
 
-  hearsay listen 1000
-  hearsay announce 1000 hello`,
+  hearsay chat`,
 		Args:          a.noCommand,
 		RunE:          run.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.CompletionOptions.DisableDefaultCmd = true // there is one of our own
 	flags := root.PersistentFlags()
 	flags.BoolVar(&a.json, "json", false, "print JSON, whose version is in it")
 	flags.StringVarP(&a.config, "config", "c", "", "configuration `FILE` (INI) of the node")
 	flags.StringVar(&a.stateDir, "state-dir", "", "state folder `DIR` of the node")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
 	root.AddCommand(run, a.idCommand(), a.peersCommand(), a.routesCommand(), a.healthCommand(), a.dashboardCommand(),
-		a.announceCommand(), a.listenCommand(), a.dhtCommand(),
+		a.announceCommand(), a.listenCommand(), a.chatCommand(), a.sendCommand(), a.stateCommand(), a.watchCommand(),
+		a.dhtCommand(), a.aliasCommand(), a.demoCommand(), a.manCommand(), a.completionCommand(),
 		a.keyCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
 	return root
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +67,7 @@ func (a *app) run(ctx context.Context) error {
 func (a *app) banner(as *assembly) *banner {
 	s := as.node.Status()
 	b := &banner{Version: control.Version, Event: "ready", Time: time.Now(), ID: s.ID.String(), Network: s.Network,
-		Addrs: s.Addrs, StateDir: as.dir, NewKey: as.newKey, Notes: notes(as), flags: a.flagsFor(as)}
+		Addrs: s.Addrs, StateDir: as.dir, NewKey: as.newKey, Notes: notes(as), program: program(), flags: a.flagsFor(as)}
 	if as.api != nil {
 		b.API = as.api.Addr().String()
 	}
@@ -105,6 +107,15 @@ func (a *app) flagsFor(as *assembly) string {
 		return " -c " + shellQuote(a.config)
 	}
 	return ""
+}
+
+// program is how this program was called, for commands that can be copied.
+func program() string {
+	name := os.Args[0]
+	if strings.Contains(name, "/go-build") { // by go run
+		return "go run ./cmd/hearsay"
+	}
+	return shellQuote(name)
 }
 
 func (a *app) tellSystemd(state string) {

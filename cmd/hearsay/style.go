@@ -1,22 +1,24 @@
 package main
 
-import "os"
+import (
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
 
 // style colours text if it goes to a terminal whose user does not object.
 type style bool
 
 func (a *app) style() style {
-	return style(os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && a.terminal())
+	return style(isTerminal(a.stdout) && os.Getenv("NO_COLOR") == "")
 }
 
-// terminal says whether standard output is one.
-func (a *app) terminal() bool {
-	f, ok := a.stdout.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+// isTerminal reports whether what is written to w is seen by somebody at once, on
+// something that understands escape sequences.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }
 
 func (s style) in(code, text string) string {

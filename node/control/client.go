@@ -45,6 +45,9 @@ func Open(dir string) (*Client, error) {
 	}}, nil
 }
 
+// Dir is the state folder of the node.
+func (c *Client) Dir() string { return c.dir }
+
 // Close frees the client's idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
