@@ -1,6 +1,7 @@
-// Package client lets a Go program be a module: it speaks the Gossip API to a
-// node, over one TCP connection (package apimsg has the messages, package
-// apibridge the rules that the node follows).
+// Package client lets a Go program be a module: it speaks the module APIs to a
+// node, each over a TCP connection (package apimsg has the messages, package
+// apibridge the rules that the node follows). Client is for the Gossip API, DHT
+// for the DHT API.
 //
 //	c, err := client.Dial(ctx, "127.0.0.1:7001")
 //	err = c.Notify(ctx, 1337)                          // tell me of this type
@@ -12,7 +13,7 @@
 // Validate what it gets: rumors that it does not vouch for go no further, and
 // a connection that is not read is closed by the node.
 //
-// The API knows no answers and no errors. A node that does not like a message,
+// The Gossip API knows no answers and no errors. A node that does not like a message,
 // or that stops, closes the connection; Next then fails, and sooner or later
 // the other methods do. Dial and Notify again.
 package client
@@ -36,9 +37,12 @@ type Notification struct {
 	Data     []byte // the caller's own
 }
 
-// Client is a module's connection to a node. All methods may be called at the
-// same time; messages are sent whole, one after the other.
-type Client struct {
+// Client is a module's connection to a node's Gossip API. All methods may be
+// called at the same time; messages are sent whole, one after the other.
+type Client struct{ link }
+
+// link is a connection to a module API.
+type link struct {
 	conn net.Conn
 	in   *apimsg.Reader
 
@@ -46,31 +50,42 @@ type Client struct {
 	writing chan struct{} // and to write
 	buf     []byte        // of the writer
 
-	closing sync.Once
+	closing *sync.Once
 	err     error // of Close
 }
 
 // Dial connects to the node's API address, host:port.
 func Dial(ctx context.Context, address string) (*Client, error) {
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return New(conn), nil
+}
+
+func dial(ctx context.Context, address string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("client: is a node running with its API on %s? %w", address, err)
 	}
-	return New(conn), nil
+	return conn, nil
 }
 
 // New returns a client that speaks over conn, which then is the client's.
-func New(conn net.Conn) *Client {
-	c := &Client{
+func New(conn net.Conn) *Client { return &Client{newLink(conn, apimsg.TypeNotification)} }
+
+func newLink(conn net.Conn, accept ...apimsg.Type) link {
+	l := link{
 		conn:    conn,
-		in:      apimsg.NewReader(conn, apimsg.TypeNotification),
+		in:      apimsg.NewReader(conn, accept...),
 		reading: make(chan struct{}, 1),
 		writing: make(chan struct{}, 1),
+		closing: new(sync.Once),
 	}
-	c.reading <- struct{}{}
-	c.writing <- struct{}{}
-	return c
+	l.reading <- struct{}{}
+	l.writing <- struct{}{}
+	return l
 }
 
 // Announce asks the node to spread up to apimsg.MaxData bytes. TTL is the
@@ -114,15 +129,15 @@ func (c *Client) Next(ctx context.Context) (Notification, error) {
 	return Notification{n.ID, n.DataType, bytes.Clone(n.Data)}, nil
 }
 
-// Close ends the connection and with it what Notify asked for. Announcements
-// that were sent still count.
-func (c *Client) Close() error {
+// Close ends the connection and with it what Notify asked for. Announcements and
+// values that were sent still count.
+func (c *link) Close() error {
 	c.closing.Do(func() { c.err = c.conn.Close() })
 	return c.err
 }
 
 // send writes a message at one go.
-func (c *Client) send(ctx context.Context, m apimsg.Message) error {
+func (c *link) send(ctx context.Context, m apimsg.Message) error {
 	select {
 	case <-c.writing:
 		defer func() { c.writing <- struct{}{} }()
