@@ -27,10 +27,19 @@ type Node struct {
 	run      *running              // nil = stopped
 }
 
+// DHTAPI is the address of the node's DHT API, 127.0.0.1:port; "" unless
+// WithDHTAPI. It changes from start to start.
+func (n *Node) DHTAPI() string {
+	n.c.tb.Helper()
+	return n.mustRun().dhtAddr
+}
+
 // running is a started node.
 type running struct {
 	node    *node.Node
 	bridge  *apibridge.GossipServer // nil without API
+	dht     *apibridge.DHTServer    // nil unless WithDHTAPI
+	dhtAddr string
 	watcher *node.Watcher
 	leave   context.CancelFunc
 	ended   chan error // of node and API, when both have ended
@@ -128,7 +137,7 @@ func (n *Node) start() error {
 		leave:   leave,
 		ended:   make(chan error, 1),
 	}
-	parts := make(chan error, 2)
+	parts := make(chan error, 3)
 	go func() { parts <- nd.Run(ctx) }()
 	<-nd.Ready()
 	if ln != nil {
@@ -138,9 +147,29 @@ func (n *Node) start() error {
 	} else {
 		parts <- nil
 	}
+	if err := n.startDHT(r, parts); err != nil {
+		n.c.tb.Errorf("integration: the DHT API of node %d: %v", n.index, err)
+	}
 	go n.c.journal.follow(n.index, r.watcher, ctx.Done(), n.c.index)
-	go func() { r.ended <- errors.Join(<-parts, <-parts) }()
+	go func() { r.ended <- errors.Join(<-parts, <-parts, <-parts) }()
 	n.run = r
+	return nil
+}
+
+// startDHT serves the DHT API if the cluster has it.
+func (n *Node) startDHT(r *running, parts chan<- error) error {
+	var ln net.Listener
+	var err error
+	if n.c.opts.dht {
+		ln, err = apibridge.Listen("127.0.0.1:0", false)
+	}
+	if ln == nil {
+		parts <- nil
+		return err
+	}
+	r.dhtAddr = ln.Addr().String()
+	r.dht = apibridge.NewDHT(r.node.ValueModules(), apibridge.DHTOptions{})
+	go func() { parts <- r.dht.Serve(ln) }()
 	return nil
 }
 
@@ -209,6 +238,11 @@ func (n *Node) end(grace time.Duration) {
 		if err != nil && grace > 0 {
 			n.c.tb.Errorf("integration: the API of node %d does not end: %v", n.index, err)
 		}
+	}
+	if r.dht != nil {
+		drain, cancel := context.WithTimeout(context.Background(), grace)
+		r.dht.Close(drain) // cutting a module off is no failure
+		cancel()
 	}
 	r.leave()
 	select {
