@@ -25,15 +25,25 @@ func (a *app) keyCommand() *cobra.Command {
 }
 
 func (a *app) keyNewCommand() *cobra.Command {
-	var out string
+	var out, network string
 	var bits int
 	cmd := &cobra.Command{
 		Use:   "new [FILE]",
-		Short: "Make a hostkey",
+		Short: "Make a hostkey, or the key of a closed network",
 		Long: `Make a hostkey, an Ed25519 key unless --rsa asks for another, and write it to
-FILE, or to where the node's configuration has it. Nothing is overwritten.`,
+FILE, or to where the node's configuration has it. Nothing is overwritten.
+
+With --network FILE make the key of a closed network instead, in the format of
+swarm.key. All its nodes need the same one, in a file that only they can read, and
+the setting network_key = FILE. Whoever has another, or none, cannot connect.`,
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if network != "" {
+				if len(args) > 0 || out != "" || bits != 0 {
+					return usage(cmd, "--network FILE makes a network's key and nothing else")
+				}
+				return a.newNetworkKey(network)
+			}
 			if len(args) > 0 && out != "" {
 				return usage(cmd, "name the file once, as an argument or with --out")
 			}
@@ -51,17 +61,27 @@ FILE, or to where the node's configuration has it. Nothing is overwritten.`,
 			return a.showKey(id, path)
 		},
 	}
+	cmd.Flags().StringVar(&network, "network", "", "make the key of a closed network and write it to this new `FILE`")
 	cmd.Flags().StringVar(&out, "out", "", "write the key to this new `FILE`")
 	cmd.Flags().IntVar(&bits, "rsa", 0, "make an RSA key of `BITS` (2048 to 8192), for networks that want it")
 	return cmd
 }
 
 func (a *app) keyShowCommand() *cobra.Command {
-	return &cobra.Command{
+	var network string
+	cmd := &cobra.Command{
 		Use:   "show [FILE]",
 		Short: "Show the peer ID and the kind of a hostkey, never the key",
-		Args:  takes(0, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Long: `Show the peer ID and the kind of a hostkey, never the key. With --network FILE show
+the fingerprint of a network's key: the same for the same key.`,
+		Args: takes(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if network != "" {
+				if len(args) > 0 {
+					return usage(cmd, "--network FILE shows a network's key and nothing else")
+				}
+				return a.showNetworkKey(network)
+			}
 			path, err := a.keyPath(args...)
 			if err != nil {
 				return err
@@ -73,6 +93,34 @@ func (a *app) keyShowCommand() *cobra.Command {
 			return a.showKey(id, path)
 		},
 	}
+	cmd.Flags().StringVar(&network, "network", "", "show the fingerprint of the network's key in this `FILE`")
+	return cmd
+}
+
+func (a *app) newNetworkKey(path string) error {
+	if err := identity.NewNetworkKey().Write(path); err != nil {
+		return err
+	}
+	return a.showNetworkKey(path)
+}
+
+func (a *app) showNetworkKey(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	k, err := identity.LoadNetworkKey(path)
+	if err != nil {
+		return err
+	}
+	shown := struct {
+		Version     int    `json:"version"`
+		Fingerprint string `json:"fingerprint"`
+		Path        string `json:"path"`
+	}{1, k.Fingerprint(), path}
+	return a.print(shown, func(w io.Writer) {
+		fmt.Fprintf(w, "network key  fingerprint %s\nfile         %s\n", shown.Fingerprint, oneLine(path))
+	})
 }
 
 func (a *app) showKey(id *identity.Identity, path string) error {

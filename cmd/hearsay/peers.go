@@ -24,7 +24,10 @@ members of the network without a link, then those it only heard of or lost.
 
 A suspect broke its link with somebody and does not answer; within seconds it
 says that it lives, or is lost: several found it dead. What is down is so for
-this node only. What left said so.`,
+this node only, and the note says why. What left said so.
+
+LINK is who began the link (in or out), the transport, and whether it is direct or
+goes through a relay; FROM is how the peer was found.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
@@ -69,6 +72,8 @@ func tabulate(w io.Writer, peers []control.Peer, now time.Time) {
 			link = p.Direction + " " + p.Transport
 			if p.Relayed {
 				link += " relayed"
+			} else {
+				link += " direct"
 			}
 		}
 		if p.RTT > 0 {

@@ -14,6 +14,7 @@ import (
 
 	"hearsay/apibridge"
 	"hearsay/node/config"
+	"hearsay/node/health"
 	"hearsay/node/journal"
 )
 
@@ -119,4 +120,27 @@ func cause(err error) error {
 		return errno
 	}
 	return err
+}
+
+// reportMoved has the node's health tell which defaults were replaced.
+func (as *assembly) reportMoved() {
+	moved := func(port int, what, setting string) {
+		text := fmt.Sprintf("Port %d, the default of %s, is taken%s, so another one was chosen.", port, what, takenBy(port))
+		as.node.Report(health.Condition{Code: health.PortMoved, About: setting, Text: text,
+			Cure: fmt.Sprintf("nothing, if the new one will do (hearsay id, hearsay doctor); else stop the other program, or choose a port: %s", setting)})
+	}
+	if as.p2pMoved {
+		moved(config.DefaultP2PPort, "the p2p address", "p2p_address")
+	}
+	if as.apiMoved {
+		moved(config.DefaultAPIPort, "the module API", "api_address")
+	}
+}
+
+// takenBy is " by PROGRAM (process N)" if that can be found out.
+func takenBy(port int) string {
+	if h := health.PortHolder(port); h.PID != 0 {
+		return fmt.Sprintf(" by %s (process %d)", oneLine(h.Name), h.PID)
+	}
+	return ""
 }

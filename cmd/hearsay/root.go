@@ -30,7 +30,7 @@ then, in another terminal, try
 	flags.StringVarP(&a.config, "config", "c", "", "configuration `FILE` (INI) of the node")
 	flags.StringVar(&a.stateDir, "state-dir", "", "state folder `DIR` of the node")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usage(cmd, "%v", err) })
-	root.AddCommand(run, a.idCommand(), a.peersCommand(), a.routesCommand(), a.healthCommand(), a.dashboardCommand(),
+	root.AddCommand(run, a.idCommand(), a.peersCommand(), a.routesCommand(), a.healthCommand(), a.doctorCommand(), a.dashboardCommand(),
 		a.announceCommand(), a.listenCommand(), a.chatCommand(), a.sendCommand(), a.stateCommand(), a.watchCommand(),
 		a.dhtCommand(), a.aliasCommand(), a.demoCommand(), a.manCommand(), a.completionCommand(),
 		a.keyCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())

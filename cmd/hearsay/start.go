@@ -78,6 +78,14 @@ func (as *assembly) open() error {
 	if err != nil {
 		return err
 	}
+	networkKey, err := loadNetworkKey(cfg)
+	if err != nil {
+		return err
+	}
+	allowed, err := allowedPeers(cfg)
+	if err != nil {
+		return err
+	}
 	defer takeTurns()()
 	listen, moved, err := p2pAddrs(cfg)
 	if err != nil {
@@ -100,6 +108,13 @@ func (as *assembly) open() error {
 		Identity:          id,
 		Network:           cfg.Network,
 		StateDir:          as.dir,
+		NetworkKey:        networkKey,
+		Allow:             allowed,
+		AutoNAT:           cfg.AutoNAT,
+		PortMapping:       cfg.PortMapping,
+		Relay:             cfg.Relay,
+		RelayService:      cfg.RelayService,
+		HolePunching:      cfg.HolePunching,
 		Listen:            listen,
 		Contacts:          contacts,
 		MDNS:              cfg.MDNS,
@@ -121,6 +136,7 @@ func (as *assembly) open() error {
 	if err != nil {
 		return err
 	}
+	as.reportMoved()
 	options := apibridge.DefaultOptions()
 	options.MaxConns = cfg.MaxAPIConnections
 	options.Pace = cfg.NotificationPace
@@ -183,7 +199,7 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	defer as.close()
 	inner, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
-	ended := make(chan error, 2+len(as.modules))
+	ended := make(chan error, 3+len(as.modules))
 	running := 0
 	begin := func(part func() error) {
 		running++
@@ -206,6 +222,9 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 			break
 		}
 		ready()
+		if as.cfg.AllowPeersFile != "" {
+			begin(func() error { as.watchAllowed(inner); return nil })
+		}
 		select {
 		case <-ctx.Done():
 		case err = <-ended:

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"hearsay/node"
+	"hearsay/node/health"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,6 +32,7 @@ type fake struct {
 
 	started   time.Time
 	warnings  []string
+	findings  []health.Finding
 	announce  func(context.Context, node.Announcement) (node.Announced, error) // nil = succeed
 	listenErr error
 
@@ -47,6 +49,12 @@ func (f *fake) Status() node.Status {
 	return node.Status{ID: alice, Network: "test", Agent: "hearsay/1", Started: f.started, Warnings: f.warnings,
 		Addrs: []string{"/ip4/127.0.0.1/tcp/6001/p2p/" + alice.String()}, Difficulty: 16, Degree: 8,
 		Neighbours: 1, Counters: map[string]uint64{"received": 7}}
+}
+
+func (f *fake) Findings() []health.Finding { return f.findings }
+
+func (f *fake) Reach() health.Reach {
+	return health.Reach{State: health.ReachPrivate, Observation: "nobody came", Relays: []string{alice.String()}}
 }
 
 // rename has the only peer be at another address.

@@ -10,6 +10,7 @@ import (
 // they do, and the client's methods.
 var routes = slices.Concat(
 	nodeRoutes,
+	healthRoutes,
 	peerRoutes,
 	rumorRoutes,
 	dhtRoutes,

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hearsay/node"
+	"hearsay/node/health"
 )
 
 // Limits of a server.
@@ -40,6 +41,8 @@ const (
 // Node is what the server needs of the node.
 type Node interface {
 	Status() node.Status
+	Findings() []health.Finding
+	Reach() health.Reach
 	Peers() []node.Peer
 	Routes() []node.Route
 	// Announce fails with an [Error] if the announcement itself was at fault.

@@ -2,6 +2,9 @@ package health
 
 import (
 	"fmt"
+	"net"
+	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -77,5 +80,24 @@ func TestMachine(t *testing.T) {
 	open, most := Files()
 	if open < 0 || open > most {
 		t.Errorf("%d of %d files", open, most)
+	}
+}
+
+// The process that listens on a port is found, and only that one.
+func TestPortHolder(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only known on Linux")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	if h := PortHolder(port); h.PID != os.Getpid() || h.Name == "" {
+		t.Errorf("the holder is %+v, this process is %d", h, os.Getpid())
+	}
+	l.Close()
+	if h := PortHolder(port); h.PID != 0 {
+		t.Errorf("after closing the holder is %+v", h)
 	}
 }

@@ -1,6 +1,10 @@
 package health
 
-import "net"
+import (
+	"net"
+	"os"
+	"path/filepath"
+)
 
 // Unfit lists the network interfaces that are up and on which nodes cannot be
 // found by multicast, and why. Loopback is none of them. Without the list of
@@ -16,11 +20,20 @@ func Unfit() map[string]string {
 		if err != nil {
 			continue // it went away a moment ago
 		}
+		if i.Flags&net.FlagRunning == 0 && isBridge(i.Name) {
+			continue // a bridge of a program for containers or machines, none of which runs
+		}
 		if why := UnfitFor(i.Flags, addrs); why != "" {
 			unfit[i.Name] = why
 		}
 	}
 	return unfit
+}
+
+// isBridge reports whether an interface is a bridge, as Linux tells it.
+func isBridge(name string) bool {
+	_, err := os.Stat(filepath.Join("/sys/class/net", filepath.Base(name), "bridge"))
+	return err == nil
 }
 
 // UnfitFor says why nodes cannot be found by multicast on an interface with
