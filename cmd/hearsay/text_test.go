@@ -93,7 +93,7 @@ func TestTabulate(t *testing.T) {
 		{ID: "C", State: "known"},
 	}, now)
 	want := `STATE      SINCE  PEER  ADDRESS               LINK            RTT    FROM  NOTE
-neighbour  1m     A     /ip4/127.0.0.1/tcp/1  out tcp         1.2ms  lan   hearsay/1
+neighbour  1m     A     /ip4/127.0.0.1/tcp/1  out tcp direct  1.2ms  lan   hearsay/1
 down       2d     B     -                     in tcp relayed  -      -     connection refused
 known      -      C     -                     -               -      -     
 `
