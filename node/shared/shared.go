@@ -222,6 +222,7 @@ func (s *State) note(key string, o *own) error {
 	defer s.mu.Unlock()
 	s.own[key] = o
 	s.put(name{s.cfg.Self, key}, &entry{value: o.Value, deleted: o.Deleted, set: o.Set, expires: o.Expires})
+	s.wake() // for its renewal
 	return nil
 }
 

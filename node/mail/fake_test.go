@@ -1,0 +1,184 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/direct"
+	"hearsay/node/identity"
+	"hearsay/node/journal"
+)
+
+const network = "test"
+
+// post is a network of nodes that carries everything to everybody at once, or
+// straight where that is not cut.
+type post struct {
+	t     *testing.T
+	nodes []*person
+	// carried is every private rumor that there was.
+	carried []carried
+	// cut says who cannot be reached straight, and how that shows; nil = everybody can.
+	cut func(from, to peer.ID) error
+	// lost says which rumors are lost.
+	lost func(from peer.ID) bool
+	mu   sync.Mutex
+}
+
+// person is a node of the post.
+type person struct {
+	*Mail
+	id      *identity.Identity
+	cfg     Config
+	cert    []byte
+	end     func()
+	reader  *Reader
+	relayed int
+}
+
+func (p *post) add(dir string, store Store) *person {
+	p.t.Helper()
+	id, err := identity.New()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.start(&person{id: id}, dir, store)
+}
+
+// start starts a node, or starts it again, with what its folder and store have.
+func (p *post) start(who *person, dir string, store Store) *person {
+	p.t.Helper()
+	keys, err := LoadKeys(dir, who.id, time.Now())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	self := who.id.ID()
+	who.cfg = Config{
+		Identity: who.id, Network: network, Keys: keys, Lifetime: time.Hour, Store: store,
+		Certificate: func(of peer.ID) []byte {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			for _, n := range p.nodes {
+				if n.id.ID() == of {
+					return n.cert
+				}
+			}
+			return nil
+		},
+		Reachable: func(to peer.ID) bool { return p.cut == nil || !errors.Is(p.cut(self, to), errNotReachable) },
+		Direct: func(ctx context.Context, to peer.ID, sealed []byte) (direct.Answer, error) {
+			if p.cut != nil {
+				if err := p.cut(self, to); errors.Is(err, context.DeadlineExceeded) {
+					<-ctx.Done()
+					return 0, ctx.Err()
+				} else if err != nil {
+					return 0, err
+				}
+			}
+			for _, n := range p.nodes {
+				if n.id.ID() == to && n.end != nil {
+					return n.Receive(self, sealed), nil
+				}
+			}
+			return 0, errors.New("nobody is there")
+		},
+		Relay: func(_ context.Context, sealed []byte, _ time.Duration) error {
+			p.mu.Lock()
+			who.relayed++
+			p.carried = append(p.carried, carried{self, sealed})
+			p.mu.Unlock()
+			if p.lost == nil || !p.lost(self) {
+				p.tell(carried{self, sealed})
+			}
+			return nil
+		},
+		Announce: func(certificate []byte) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			who.cert = certificate
+		},
+	}
+	if who.Mail, err = New(who.cfg); err != nil {
+		p.t.Fatal(err)
+	}
+	who.reader = who.Read(0)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); who.Run(ctx) }()
+	who.end = func() { cancel(); <-done; who.end = nil }
+	p.t.Cleanup(func() {
+		if who.end != nil {
+			who.end()
+		}
+	})
+	for _, n := range p.nodes {
+		if n == who {
+			synctest.Wait()
+			return who
+		}
+	}
+	p.nodes = append(p.nodes, who)
+	synctest.Wait()
+	return who
+}
+
+// tell hands a rumor to all nodes that run, but to who said it.
+func (p *post) tell(c carried) {
+	for _, n := range p.nodes {
+		if n.end != nil && n.id.ID() != c.origin {
+			n.Carried(c.origin, c.sealed)
+		}
+	}
+}
+
+// got is what a node's reader has not seen yet.
+func (n *person) got(t *testing.T) (texts []string, receipts int) {
+	t.Helper()
+	synctest.Wait()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for {
+		e, err := n.reader.Next(over)
+		switch {
+		case err != nil:
+			return texts, receipts
+		case e.Letter != nil:
+			texts = append(texts, string(e.Letter.Text))
+		default:
+			receipts++
+		}
+	}
+}
+
+func (p *post) send(from *person, text string, o Options, to ...*person) Sent {
+	p.t.Helper()
+	var ids []peer.ID
+	for _, n := range to {
+		ids = append(ids, n.id.ID())
+	}
+	sent, err := from.Send(p.t.Context(), ids, []byte(text), o)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	synctest.Wait()
+	return sent
+}
+
+// unreachable cuts everybody off from being reached straight.
+func unreachable(peer.ID, peer.ID) error { return errNotReachable }
+
+func openJournal(t *testing.T, path string) *journal.Journal {
+	t.Helper()
+	j, err := journal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
