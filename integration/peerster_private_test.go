@@ -253,7 +253,7 @@ func TestPrivateCarrierLearnsNothing(t *testing.T) {
 		// compare by which one could guess a text and check.
 		for i, r := range rumors {
 			for _, other := range rumors[i+1:] {
-				if n := shared(r.Payload[2:], other.Payload[2:]); n > 8 {
+				if n := inCommon(r.Payload[2:], other.Payload[2:]); n > 8 {
 					t.Errorf("two envelopes share %d bytes in a row", n)
 				}
 			}
@@ -272,8 +272,8 @@ func TestPrivateCarrierLearnsNothing(t *testing.T) {
 	})
 }
 
-// shared is the length of the longest string of bytes that two have in common.
-func shared(a, b []byte) (most int) {
+// inCommon is the length of the longest string of bytes that two have in common.
+func inCommon(a, b []byte) (most int) {
 	at := make(map[string]bool)
 	const n = 9
 	for i := 0; i+n <= len(a); i++ {
