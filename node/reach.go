@@ -216,6 +216,7 @@ func (r *reach) note(ev any) {
 // judge gives the verdict, and reports whether it is another than before.
 func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 	var private, public, through bool
+	var came multiaddr.Multiaddr // by itself, from elsewhere
 	for _, a := range h.Addrs() {
 		switch _, err := a.ValueForProtocol(multiaddr.P_CIRCUIT); {
 		case err == nil || manet.IsIPLoopback(a):
@@ -226,8 +227,13 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 		}
 	}
 	for _, c := range h.Network().Conns() {
-		if a := c.RemoteMultiaddr(); c.Stat().Direction == network.DirOutbound && !c.Stat().Limited && manet.IsPublicAddr(a) && !manet.IsPublicAddr(c.LocalMultiaddr()) {
-			through = true
+		if a := c.RemoteMultiaddr(); !c.Stat().Limited && manet.IsPublicAddr(a) {
+			switch here := manet.IsPublicAddr(c.LocalMultiaddr()); {
+			case here && c.Stat().Direction == network.DirInbound:
+				came = a // hole punching would do the same, but needs it least here
+			case !here && c.Stat().Direction == network.DirOutbound:
+				through = true
+			}
 		}
 	}
 	mapping := ""
@@ -248,6 +254,9 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 	case len(r.good) > 0:
 		v, said.State = network.ReachabilityPublic, health.ReachPublic
 		said.Observation = "a peer elsewhere opened a connection to " + said.Reachable[0] + " when it was asked to"
+	case came != nil:
+		v, said.State = network.ReachabilityPublic, health.ReachPublic
+		said.Observation = "a peer came from " + came.String() + ", elsewhere, by itself"
 	case len(r.bad) > 0:
 		v, said.State = network.ReachabilityPrivate, health.ReachPrivate
 		said.Observation = "peers elsewhere were asked to open a connection to " + said.Unreachable[0] + " and could not"
