@@ -43,7 +43,7 @@ func TestSurface(t *testing.T) {
 		{"nothing for outside", func(c *Config) { c.AutoNAT, c.Relay, c.RelayService, c.HolePunching = false, false, false, false }, base},
 		{"no Kademlia either", func(c *Config) {
 			c.AutoNAT, c.Relay, c.RelayService, c.HolePunching, c.Kademlia = false, false, false, false, false
-		}, slices.DeleteFunc(slices.Clone(base), func(s string) bool { return strings.Contains(s, "/kad/") })},
+		}, slices.DeleteFunc(slices.Clone(base), func(s string) bool { return strings.HasPrefix(s, "/hearsay/hearsay/") })},
 	} {
 		n, end := startNode(t, func(c *Config) { c.Kademlia = true; test.change(c) })
 		var got []string
