@@ -322,7 +322,7 @@ func (t *Transport) readHello(id laneID, s network.Stream) (*inbound, error) {
 	}
 	in := &inbound{stream: s, reader: r, hello: hello}
 	if hello.Time != 0 && hello.Time < 1<<53 {
-		in.ahead = time.UnixMilli(int64(hello.Time)).Sub(time.Now())
+		in.ahead = time.Until(time.UnixMilli(int64(hello.Time)))
 	}
 	return in, nil
 }
