@@ -115,6 +115,9 @@ const (
 	PeerLost
 	// PeerBack: it was suspected or lost, and lives.
 	PeerBack
+	// PeerEquivocated: it signed two rumors with one number. Only the first that
+	// came here was told.
+	PeerEquivocated
 )
 
 // String is the word that users see.
@@ -136,6 +139,8 @@ func (c PeerChange) String() string {
 		return "lost"
 	case PeerBack:
 		return "back"
+	case PeerEquivocated:
+		return "equivocated"
 	}
 	return "unknown"
 }

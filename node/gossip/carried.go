@@ -60,26 +60,27 @@ type shelf struct {
 
 	share, shareBytes int // of one origin; 0 = all
 	origins           map[PeerID]*portion
+	greedier          map[PeerID]*portion // those with more than a share of a full shelf (fair.go); nil = the oldest go
 }
 
 // portion is what one origin has on a shelf. There are at most as many as rumors.
 type portion struct {
 	kept, keptBytes int
-	rate            allowance
+	rate            allowance // of carried ones
+	byCreation      dueHeap   // of others
 }
 
 func (sh *shelf) add(r *Rumor) {
 	sh.kept++
 	sh.keptBytes += r.Size()
-	if sh.share > 0 {
-		p := sh.origins[r.Origin]
-		if p == nil {
-			p = new(portion)
-			sh.origins[r.Origin] = p
-		}
-		p.kept++
-		p.keptBytes += r.Size()
+	p := sh.origins[r.Origin]
+	if p == nil {
+		p = new(portion)
+		sh.origins[r.Origin] = p
 	}
+	p.kept++
+	p.keptBytes += r.Size()
+	sh.weigh(r.Origin, p)
 }
 
 func (sh *shelf) remove(r *Rumor) {
@@ -87,7 +88,9 @@ func (sh *shelf) remove(r *Rumor) {
 	sh.keptBytes -= r.Size()
 	if p := sh.origins[r.Origin]; p != nil {
 		p.keptBytes -= r.Size()
-		if p.kept--; p.kept == 0 {
+		p.kept--
+		sh.weigh(r.Origin, p)
+		if p.kept == 0 {
 			delete(sh.origins, r.Origin)
 		}
 	}
@@ -96,7 +99,7 @@ func (sh *shelf) remove(r *Rumor) {
 // overdrawn reports whether an origin has more than its share.
 func (sh *shelf) overdrawn(o PeerID) bool {
 	p := sh.origins[o]
-	return p != nil && (p.kept > sh.share || p.keptBytes > sh.shareBytes)
+	return p != nil && sh.share > 0 && (p.kept > sh.share || p.keptBytes > sh.shareBytes)
 }
 
 // shelfOf is where rumors like r are kept.
@@ -125,11 +128,8 @@ func (st *store) curb(sh *shelf, g Group, o PeerID) {
 // mayPush reports whether a neighbour may push one more rumor of r's origin now.
 func (s *State) mayPush(r *Rumor) bool {
 	p := s.store.shelfOf(r).origins[r.Origin]
-	if p == nil {
+	if p == nil || !groupOf(r).Carried() {
 		return true
-	}
-	if p.rate.at.IsZero() {
-		p.rate = allowance{carriedBurst, s.now}
 	}
 	return p.rate.take(s.now, carriedBurst, carriedPause)
 }

@@ -72,6 +72,9 @@ func (s *State) checkStore(c *checks) {
 		}
 	}
 	c.that(maps.Equal(arrived, st.arrived), "at the end of their way are %v, counted as %v", arrived, st.arrived)
+	for k, id := range st.numbers {
+		c.that(st.entries[id] != nil && numberOf(st.entries[id].r) == k, "number %d stands for rumor %v, which is not here", k.seq, id)
+	}
 	grouped := 0
 	for g, x := range st.groups {
 		grouped += len(*x)
@@ -107,15 +110,19 @@ func (st *store) checkShelf(c *checks, sh *shelf) {
 	c.most("rumors kept", sh.kept, sh.limit)
 	c.most("bytes kept", sh.keptBytes, sh.limitBytes)
 	c.that(sh.byCreation.covers(st.entries, here), "a rumor cannot be evicted")
-	if sh.share == 0 {
-		return
-	}
 	c.that(len(origins) == len(sh.origins), "rumors of %d origins, counted as of %d", len(origins), len(sh.origins))
 	for o, p := range sh.origins {
 		c.that(p.kept == origins[o], "%d rumors of one origin, counted as %d", origins[o], p.kept)
-		c.most("rumors of one origin", p.kept, sh.share)
-		c.most("bytes of one origin", p.keptBytes, sh.shareBytes)
+		if sh.share > 0 {
+			c.most("rumors of one origin", p.kept, sh.share)
+			c.most("bytes of one origin", p.keptBytes, sh.shareBytes)
+			continue
+		}
+		of := func(e *entry) bool { return here(e) && e.r.Origin == o }
+		c.that(p.byCreation.covers(st.entries, of), "a rumor of one origin cannot be evicted")
+		c.that(sh.greedy(p) == (sh.greedier[o] == p), "an origin has more than its share: %v, and is listed: %v", sh.greedy(p), sh.greedier[o] == p)
 	}
+	c.most("origins with more than a share", len(sh.greedier), 2*greedyShare)
 }
 
 // covers reports whether h is a heap that has all of some entries.
@@ -173,6 +180,7 @@ func (s *State) checkLinkBooks(c *checks) {
 		c.most("pushes without a verdict", len(l.unanswered), maxUnanswered)
 		c.that(l.told >= 0 && l.told <= maxMissing/8, "a neighbour told first of %d missing rumors, at most %d", l.told, maxMissing/8)
 		c.most("rumors offered to a neighbour", len(l.offered), offeredIDs)
+		c.most("rumors given to a neighbour again", len(l.resent), maxResent)
 		c.most("interests of a neighbour", len(l.interests), MaxInterests)
 		for g := range l.lazy {
 			c.that(g.Valid(), "a link is lazy for group %d", g)
@@ -248,7 +256,9 @@ func (s *State) checkViews(c *checks) {
 	c.most("banned peers", len(s.banned), maxBanned)
 	c.most("pauses of forgotten peers", len(s.pauses.of), maxPauses)
 	c.most("forgotten peers in order", len(s.pauses.order), maxPauses)
-	c.most("informants", len(s.informants), maxInformants)
+	c.most("meters of peers", len(s.meters), maxMeters)
+	c.most("turns of origins", len(s.intake.turns), maxTurns)
+	c.most("origins that equivocated", len(s.twofaced), maxTwofaced)
 	lost, _ := s.missedCandidates()
 	c.most("lost neighbours that are retried", lost, maxLost)
 	counted := newShares()

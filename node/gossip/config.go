@@ -130,7 +130,6 @@ const (
 	maxBanned       = 1024                   // peers that are not welcome
 	maxPauses       = 1024                   // forgotten peers that must not be dialled yet
 	maxLost         = 32                     // lost neighbours that are retried for long
-	maxInformants   = 1024                   // peers whose talk of others is counted
 	maxDials        = 8                      // dials under way
 	acceptFactor    = 3                      // times Degree: links accepted for any reason; everybody dials Degree, so the mean is at most twice that. As many as Degree more for rare data types
 	pingInterval    = 5 * time.Second        // of a link on which nothing was heard

@@ -23,6 +23,10 @@ const (
 	// copyMemory is how long a copy is believed to be there without a sign of it,
 	// or three of this node's heartbeats if those are longer.
 	copyMemory = 10 * time.Minute
+	// copyDialPause is the pause between two dials while there is a copy. Who links
+	// with a neighbour of the other's ends that one's link there, and the other would
+	// take it back at once, everywhere, for ever.
+	copyDialPause = 10 * time.Second
 )
 
 // copied is what speaks for another node with this node's hostkey.
@@ -32,6 +36,8 @@ type copied struct {
 	last   time.Time // the last one
 	proofs int
 	via    PeerID // the neighbour that brought the last one
+
+	dialled time.Time // the last dial
 }
 
 // KeyCopied tells that another node that runs now uses this node's hostkey. It
@@ -119,6 +125,14 @@ func (s *State) copyMemory() time.Duration { return max(copyMemory, 3*s.heartbea
 // isCopied reports whether another node uses this node's hostkey.
 func (s *State) isCopied() bool {
 	return s.copied.proofs >= copyProofs && s.now.Sub(s.copied.last) < s.copyMemory()
+}
+
+// noDialBefore is when a node that has a copy may dial next.
+func (s *State) noDialBefore() time.Time {
+	if !s.isCopied() {
+		return time.Time{}
+	}
+	return s.copied.dialled.Add(copyDialPause)
 }
 
 // tellTwin gives a neighbour the presence of another run of it that came by

@@ -118,3 +118,39 @@ func TestClockThatWentBackIsNoCopy(t *testing.T) {
 		t.Errorf("copied since %v, %d proofs", st.Copied, st.Counters.CopyProofs)
 	}
 }
+
+// Two nodes with one hostkey take each other's links with the neighbours that they
+// share. They do it slowly, and are never without trying.
+func TestCopyDialsSlowly(t *testing.T) {
+	for _, copied := range []bool{true, false} {
+		n := alone(t, func(c *Config) { c.Degree, c.PeerExchange = 8, true })
+		n.record()
+		if copied {
+			n.s.copied.proofs, n.s.copied.last = copyProofs, n.w.now
+		}
+		peers := []PeerID{"B", "C", "D", "E", "F", "G", "H", "I"}
+		for _, p := range peers {
+			n.up(p)
+			n.push("B", presenceOf(t, p, 1, Presence{Record: []byte("r")}))
+		}
+		n.forget()
+		const last = 2 * time.Minute
+		for range last / time.Second {
+			for _, p := range n.dials() {
+				if n.s.candidates[p].dialling {
+					n.do(LinkUp{Peer: p, Dialled: true})
+				}
+			}
+			for _, p := range peers {
+				n.do(LinkDown{p}) // the other one took it
+			}
+			n.wait(time.Second)
+		}
+		most := int(last/copyDialPause) + 1
+		if got := len(n.dials()); copied && (got > most || got < most/2) {
+			t.Errorf("%d dials in %v, at most %d", got, last, most)
+		} else if !copied && got < 2*most {
+			t.Errorf("only %d dials in %v by who has no copy", got, last)
+		}
+	}
+}

@@ -23,6 +23,10 @@ type Counters struct {
 	BadSignature     uint64 // dropped: forged
 	NoRoom           uint64 // dropped: too much waits for votes, or too many origins
 	TooFast          uint64 // put off: an origin says more than everybody has to carry
+	OriginsRefused   uint64 // put off: more unheard-of origins than one neighbour may tell of
+	PresencesPutOff  uint64 // put off: more presences of one node than it may renew
+	ResendsRefused   uint64 // asked for more often than a rumor is given to one neighbour
+	Equivocations    uint64 // origins proved to have signed two rumors with one number
 	VotedDown        uint64 // rumors that a module refused
 	VotesTimedOut    uint64 // rumors that modules did not vote on in time
 	VotesIgnored     uint64 // votes on nothing that was open

@@ -223,6 +223,9 @@ func (s *State) dialMissing() time.Time {
 	if s.dials >= maxDials || len(s.links) >= (acceptFactor+1)*s.cfg.Degree {
 		return time.Time{} // a dial that ends, or a link that is lost, comes back here
 	}
+	if at := s.noDialBefore(); at.After(s.now) {
+		return at
+	}
 	places := s.places()
 	full := places <= 0
 	if !full {
@@ -257,6 +260,8 @@ func (s *State) dialMissing() time.Time {
 	for _, c := range s.inOrder(ready, max(places, 0), chosen) {
 		reason := c.wanted || s.stranger(c)
 		switch {
+		case s.noDialBefore().After(s.now):
+			s.schedule(taskDial, s.noDialBefore())
 		case s.dials >= maxDials || places <= 0 && !reason:
 			// a dial that ends, or a link that is lost, comes back here
 		case places <= 0 && !c.wanted && !c.missed && s.strangerAt.After(s.now):
@@ -278,7 +283,7 @@ func (s *State) dialMissing() time.Time {
 		}
 	}
 	for _, c := range left {
-		if s.dials >= maxDials || places <= 0 || s.othersThan(chosen) {
+		if s.dials >= maxDials || places <= 0 || s.othersThan(chosen) || s.noDialBefore().After(s.now) {
 			break
 		}
 		if !s.mayFromDHT(c, dht) {
@@ -297,6 +302,7 @@ func (s *State) dial(c *candidate) {
 	c.dialling = true
 	c.dialled(s.now)
 	s.dials++
+	s.copied.dialled = s.now
 	s.count.Dials++
 	s.do(Dial{Peer: c.peer, Record: c.record, Named: s.merelyNamed(c), Probe: c.probing})
 }

@@ -178,7 +178,13 @@
 //	MaxTakes                       data types that others say a candidate takes
 //	maxPauses                      forgotten peers that must not be dialled yet
 //	maxLost                        lost neighbours that are retried for a day
-//	maxInformants, informantBurst  peers whose talk of others is counted, and what each may say
+//	maxMeters, informantBurst      peers whose talk is counted, and what each may say of others
+//	neighbourBurst, intakeBurst    new rumors that a neighbour may tell at once, and all of them
+//	strangersBurst, maxTurns       and of unheard-of origins; origins that are served in turn
+//	renewalBurst                   presences of one node at once
+//	maxResent, maxResends          rumors that a neighbour is given again, and how often
+//	maxTwofaced                    origins remembered to have equivocated
+//	greedyShare                    of a full store, for one origin
 //	samplerSlots                   peers in the sample
 //	maxDials                       dials under way
 //	maxPending                     own rumors that are being sealed; more are refused (ErrBusy)

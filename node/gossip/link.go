@@ -12,6 +12,7 @@ type link struct {
 	peer      PeerID
 	slot      int
 	net       NetGroup
+	meter     *meter // of what it may still do
 	dialled   bool
 	relayed   bool // through a third peer: see relayed.go
 	apart     bool // it was a candidate on what may be another island
@@ -35,6 +36,8 @@ type link struct {
 	haves      []have              // not yet told
 	offered    map[RumorID]bool    // by their IDs, at most offeredIDs; what is not asked for it has
 	offeredAt  time.Time           // since when
+	resent     map[RumorID]uint8   // how often it was given what it should have, at most maxResent
+	resentAt   time.Time           // since when
 	told       int                 // rumors that are missing here and of which it told first
 	invalid    int
 	retry      bool // something did not get through: compare stores
@@ -97,6 +100,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	l := &link{
 		peer:       ev.Peer,
 		net:        ev.Net,
+		meter:      s.meterOf(ev.Peer),
 		dialled:    ev.Dialled,
 		relayed:    ev.Relayed,
 		beyond:     beyond,
@@ -110,6 +114,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		compared:   make(map[Group]bool),
 		brought:    make(map[Group]time.Time),
 		offered:    make(map[RumorID]bool),
+		resent:     make(map[RumorID]uint8),
 		fillBudget: fillBurst,
 		fillSince:  s.now,
 	}
@@ -208,6 +213,7 @@ func (s *State) dropLink(l *link) {
 		c.linked = false
 	}
 	s.linkOrder[l.slot] = nil
+	l.meter.used = s.now
 	s.syncGone(l.peer)
 	s.replaceParent(l)
 	s.do(PeerEvent{l.peer, PeerUnlinked})

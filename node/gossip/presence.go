@@ -16,6 +16,11 @@ const (
 	heartbeatsAlive = 3
 	// All members together renew at most so many presences a second.
 	renewalRate = 10
+	// Of one node so many presences are taken at once, and one every renewalPause: as
+	// often as it may refute, and as modules start one after the other. A later
+	// comparison brings the newest of more.
+	renewalBurst = 20
+	renewalPause = refutePause
 	// A leave is remembered at least this long.
 	tombstone = 10 * time.Minute
 )
@@ -28,6 +33,8 @@ type member struct {
 	hops    uint8
 	holders bitset
 	hurried bool // it is flooded
+
+	renewals allowance // that are taken at once
 
 	doubt *suspicion // what speaks against it, nil = nothing
 	safe  time.Time  // it refuted: not to be suspected before
@@ -230,6 +237,11 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 		s.count.MembersRefused++
 		s.membersFull = s.now
 		return VerdictBusy
+	case m == nil && !s.admitsOrigin(l, r):
+		return VerdictBusy
+	case m != nil && !m.renewals.has(1, s.now, renewalBurst, renewalPause):
+		s.count.PresencesPutOff++
+		return VerdictBusy
 	}
 	if v, ok := s.verify(l, r, now); !ok {
 		return v
@@ -251,6 +263,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	}
 	s.tellTwin(l, m, r, hops)
 	m = s.setMember(r, p, max(hops, 1))
+	m.renewals.take(s.now, renewalBurst, renewalPause)
 	m.holders.set(l.slot)
 	s.learnRoute(r, l.peer)
 	if l.peer == r.Origin {
@@ -300,6 +313,7 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 		change = PeerLeft
 	}
 	if old != nil {
+		m.renewals = old.renewals
 		s.forgetPresence(old)
 		s.renewed(m, old)
 		if old.p.Left == p.Left {

@@ -130,7 +130,11 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 		return s.invalid(l)
 	case r.Kind == KindPresence:
 		return s.takePresence(l, r, hops, filled)
-	case s.known(l, r, hops) || s.windows.seen(r):
+	case s.known(l, r, hops):
+		s.count.Duplicates++
+		return VerdictDuplicate
+	case s.windows.seen(r):
+		s.heedTwin(l, r)
 		s.count.Duplicates++
 		return VerdictDuplicate
 	case s.store.superseded(r):
@@ -154,10 +158,18 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 	case !filled && !s.mayPush(r):
 		s.count.TooFast++
 		return VerdictBusy
+	case !s.admitsOrigin(l, r):
+		return VerdictBusy
+	}
+	admission := s.admit(l, r)
+	if admission == putOff {
+		s.count.TooFast++
+		return VerdictBusy
 	}
 	if v, ok := s.verify(l, r, now); !ok {
 		return v
 	}
+	s.pay(admission, r)
 	if !s.windows.mark(r) {
 		s.count.NoRoom++
 		return VerdictBusy

@@ -33,6 +33,11 @@ const (
 	// many per second. The rest follows in later comparisons.
 	fillBurst = 4 << 20
 	fillRate  = 2 << 20
+	// A rumor is given again to a neighbour that should have it maxResends times, up
+	// to maxResent rumors in resendMemory: as many as may wait for votes there.
+	maxResends   = 3
+	maxResent    = maxHeld
+	resendMemory = 10 * time.Minute
 	// What was pushed here less than young ago is being pushed on, which a Fill
 	// would overtake. It is given only to who just came.
 	young = time.Second
@@ -270,7 +275,7 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 		// A limited rumor is offered once to each neighbour: whether it kept it
 		// we cannot know, for it may have been its last hop. So is a version that
 		// the neighbour may have replaced by one that is not valid here yet.
-		if !e.spreadable() || groupOf(e.r) != g || (e.r.TTL != 0 || s.store.shadowed(e.r)) && holders.has(l.slot) {
+		if !e.spreadable() && !e.proof || groupOf(e.r) != g || (e.r.TTL != 0 || s.store.shadowed(e.r)) && holders.has(l.slot) {
 			return
 		}
 		if l.compared[g] && !e.filled && s.now.Sub(e.learnt) < young {
@@ -286,6 +291,10 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 	elapsed := s.now.Sub(l.fillSince)
 	l.fillBudget = int(min(float64(l.fillBudget)+elapsed.Seconds()*fillRate, fillBurst))
 	l.fillSince = s.now
+	if holders.has(l.slot) && !l.mayResend(id, s.now) {
+		s.count.ResendsRefused++
+		return
+	}
 	// A rumor of its own is one that the neighbour lost with its memory, and may
 	// be all that tells it of a later epoch.
 	if l.fillBudget < r.Size() {
@@ -297,6 +306,26 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 	s.do(Send{To: l.peer, Msg: &Fill{r, addHop(hops)}})
 }
 
+// mayResend reports whether a rumor that a neighbour was given or has said to have
+// may be given to it once more: it may have had no room for it.
+func (l *link) mayResend(id RumorID, now time.Time) bool {
+	n, known := l.resent[id]
+	switch {
+	case n >= maxResends:
+		return false
+	case !known && len(l.resent) >= maxResent:
+		if now.Sub(l.resentAt) < resendMemory {
+			return false
+		}
+		clear(l.resent)
+	}
+	if len(l.resent) == 0 {
+		l.resentAt = now
+	}
+	l.resent[id]++
+	return true
+}
+
 // rememberSeen notes the ID of a rumor that its window says was seen, but that
 // the store does not have: else it would be fetched again and again.
 func (s *State) rememberSeen(l *link, r *Rumor) {
@@ -306,11 +335,17 @@ func (s *State) rememberSeen(l *link, r *Rumor) {
 	if _, ok := s.verify(l, r, s.millis()); !ok {
 		return
 	}
+	s.remember(r)
+}
+
+// remember notes the ID of a rumor that is told to nobody.
+func (s *State) remember(r *Rumor) *entry {
 	e := &entry{r: r, state: held, hops: 1, learnt: s.now}
 	s.notMissing(r.ID)
 	s.store.add(e)
 	s.store.refuse(e)
 	s.scheduleExpiry(r)
+	return e
 }
 
 func (s *State) onFill(l *link, m *Fill) {
@@ -320,8 +355,11 @@ func (s *State) onFill(l *link, m *Fill) {
 	if v == VerdictDuplicate && g != GroupPresence && s.holdersOf(g, m.Rumor.ID) == nil {
 		s.rememberSeen(l, m.Rumor)
 	}
-	if v == VerdictNew {
+	switch v {
+	case VerdictNew:
 		s.noteOverdue(l, m.Rumor)
+	case VerdictBusy:
+		s.compareLater(l)
 	}
 	c := s.syncs.by[g]
 	if c == nil || c.peer != l.peer {

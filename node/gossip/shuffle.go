@@ -40,46 +40,6 @@ const (
 	swapEvery = 2
 )
 
-// allowance is how often something may still be done: a token bucket.
-type allowance struct {
-	left int
-	at   time.Time // when it was last topped up
-}
-
-// take uses up one, of at most burst, and one more every pause.
-func (a *allowance) take(now time.Time, burst int, pause time.Duration) bool {
-	if more := int(now.Sub(a.at) / pause); more > 0 {
-		a.left = min(a.left+more, burst)
-		a.at = a.at.Add(time.Duration(more) * pause)
-	}
-	if a.left == 0 {
-		return false
-	}
-	a.left--
-	return true
-}
-
-// mayTell uses up one record of a peer's allowance. The allowance outlives links,
-// so that a peer that comes again and again has no more of it.
-func (s *State) mayTell(p PeerID) bool {
-	a := s.informants[p]
-	if a == nil {
-		if len(s.informants) >= maxInformants {
-			for q, b := range s.informants {
-				if s.links[q] == nil && s.now.Sub(b.at) >= informantBurst*time.Second {
-					delete(s.informants, q) // it has all of it again
-				}
-			}
-			if len(s.informants) >= maxInformants {
-				return false
-			}
-		}
-		a = &allowance{informantBurst, s.now}
-		s.informants[p] = a
-	}
-	return a.take(s.now, informantBurst, time.Second)
-}
-
 // askPeers asks a neighbour for peers. One answer is taken.
 func (s *State) askPeers(l *link, offer []PeerRecord) {
 	l.askedPeers, l.introduced = true, true
@@ -243,9 +203,6 @@ func (s *State) choose(list []PeerRecord, most int, asker PeerID, fit func(*cand
 // this node believes to be up: many at first, then as many as it could be given.
 func (s *State) onPeersRequest(l *link, m *PeersRequest) {
 	first := l.answers.at.IsZero()
-	if first {
-		l.answers = allowance{tellBurst, s.now}
-	}
 	if !s.cfg.PeerExchange || !l.answers.take(s.now, tellBurst, tellPause) {
 		s.count.RecordsRefused += uint64(len(m.Records))
 		return
@@ -285,7 +242,7 @@ func (s *State) learn(l *link, records []PeerRecord) {
 		case r.Peer == s.cfg.Self || r.Peer == "":
 		case r.Peer == l.peer:
 			s.hear(Candidate{Peer: r.Peer, Source: SourceInbound, Record: r}, "")
-		case !s.mayTell(l.peer):
+		case !l.meter.told.take(s.now, informantBurst, time.Second):
 			s.count.RecordsRefused++
 		default:
 			if s.candidates[r.Peer] == nil {

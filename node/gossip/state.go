@@ -33,6 +33,9 @@ type State struct {
 	store   *store
 	windows windows
 
+	intake   intake               // what may still be looked at (intake.go)
+	twofaced map[PeerID]time.Time // origins that equivocated, and when that was seen (twofaced.go)
+
 	// Ways to origins (route.go).
 	routes map[PeerID]Route
 
@@ -73,13 +76,13 @@ type State struct {
 	observed       bool // people watch (observe.go)
 
 	// Exchange of peers (shuffle.go, sampler.go).
-	informants map[PeerID]*allowance
-	shuffles   int
-	taught     int // peers that were new, since the last shuffle
-	hurry      int // with shuffles
-	idle       int // shuffles without news
-	swaps      int // that are left
-	sampler    sampler
+	meters   map[PeerID]*meter // of what neighbours may still do (allowance.go)
+	shuffles int
+	taught   int // peers that were new, since the last shuffle
+	hurry    int // with shuffles
+	idle     int // shuffles without news
+	swaps    int // that are left
+	sampler  sampler
 
 	// Anti-entropy (reconcile.go).
 	syncs syncs
@@ -139,7 +142,9 @@ func New(cfg Config) (*State, error) {
 		shares:          newShares(),
 		pauses:          pauses{of: make(map[PeerID]pause)},
 		banned:          make(map[PeerID]time.Time),
-		informants:      make(map[PeerID]*allowance),
+		meters:          make(map[PeerID]*meter),
+		intake:          intake{turns: make(map[PeerID]*allowance)},
+		twofaced:        make(map[PeerID]time.Time),
 		sampler:         newSampler(cfg.Rand),
 		hurry:           shuffleHurry,
 		swaps:           cfg.Degree / 2,

@@ -52,6 +52,7 @@ type MemberStatus struct {
 	Accusers  int       // members that name it as lost, this node included
 	Suspected time.Time // since when it is a suspect, zero = it is none
 	Lost      time.Time // since when it is taken for lost, zero = it is not
+	Twofaced  time.Time // when it was seen to have signed two rumors with one number, zero = never
 }
 
 // CandidateStatus describes a peer that could be dialled, or is linked.
@@ -103,7 +104,7 @@ func (s *State) Status() Status {
 func (s *State) memberStatus(m *member) MemberStatus {
 	st := MemberStatus{
 		Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
-		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Ports: m.p.Ports, Expires: m.r.Expires}
+		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Ports: m.p.Ports, Expires: m.r.Expires, Twofaced: s.twofaced[m.r.Origin]}
 	if d := m.doubt; d != nil {
 		st.Accusers, _ = d.count(m.r.version(), s.cfg.Self)
 		st.Suspected, st.Lost = d.suspected, d.lost

@@ -26,6 +26,7 @@ type entry struct {
 	// by anti-entropy: then it is spread by anti-entropy, too.
 	from   PeerID
 	filled bool
+	proof  bool // it is refused, and given away as the proof of an equivocation
 	// announcer is the local module that published it, 0 = none. It is never
 	// told its own rumor.
 	announcer ModuleID
@@ -60,6 +61,7 @@ type store struct {
 
 	entries map[RumorID]*entry
 	short   map[ShortID]RumorID // of all entries; of two that begin alike, one
+	numbers map[number]RumorID  // the first that was verified of each
 	groups  map[Group]*index    // every entry of the store
 	arrived map[Group]int       // of them, those that have come to the end of their way
 	floors  map[Group]int64     // creation of the newest rumor evicted, Unix ms
@@ -76,11 +78,12 @@ type store struct {
 
 func newStore(limit, limitBytes int) *store {
 	return &store{
-		shelf:   shelf{limit: limit, limitBytes: limitBytes},
+		shelf:   shelf{limit: limit, limitBytes: limitBytes, origins: make(map[PeerID]*portion), greedier: make(map[PeerID]*portion)},
 		private: shelf{limit: maxPrivate, limitBytes: maxPrivateBytes, share: privateShare, shareBytes: privateShareBytes, origins: make(map[PeerID]*portion)},
 		state:   shelf{limit: maxState, limitBytes: maxStateBytes, share: stateShare, shareBytes: stateShareBytes, origins: make(map[PeerID]*portion)},
 		entries: make(map[RumorID]*entry),
 		short:   make(map[ShortID]RumorID),
+		numbers: make(map[number]RumorID),
 		groups:  make(map[Group]*index),
 		arrived: make(map[Group]int),
 		floors:  make(map[Group]int64),
@@ -136,6 +139,9 @@ func (st *store) countArrived(e *entry, n int) {
 func (st *store) add(e *entry) {
 	st.entries[e.r.ID] = e
 	st.short[e.r.ID.Short()] = e.r.ID
+	if k := numberOf(e.r); st.numbers[k] == (RumorID{}) {
+		st.numbers[k] = e.r.ID
+	}
 	g := groupOf(e.r)
 	x := st.groups[g]
 	if x == nil {
@@ -187,18 +193,12 @@ func (st *store) keep(e *entry) {
 	}
 	sh := st.shelfOf(e.r)
 	sh.add(e.r)
-	sh.byCreation.push(due{e.age(), e.r.ID})
-	sh.byCreation = st.compact(sh.byCreation)
+	st.file(sh, e)
 	if sh.overdrawn(e.r.Origin) {
 		st.curb(sh, groupOf(e.r), e.r.Origin)
 	}
 	for sh.kept > sh.limit || sh.keptBytes > sh.limitBytes {
-		d := sh.byCreation.pop()
-		if old := st.entries[d.id]; old != nil && old.state == kept {
-			g := groupOf(old.r)
-			st.floors[g] = max(st.floors[g], old.age()+1)
-			st.remove(old)
-		}
+		st.evict(sh)
 	}
 }
 
@@ -225,6 +225,9 @@ func (st *store) remove(e *entry) {
 	delete(st.entries, e.r.ID)
 	if s := e.r.ID.Short(); st.short[s] == e.r.ID {
 		delete(st.short, s)
+	}
+	if k := numberOf(e.r); st.numbers[k] == e.r.ID {
+		delete(st.numbers, k)
 	}
 	g := groupOf(e.r)
 	st.countArrived(e, -1)

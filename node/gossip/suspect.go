@@ -130,8 +130,8 @@ func (s *State) runRedials() (next time.Time) {
 		case s.dials >= maxDials/2:
 			r.at = s.now.Add(redialAgain)
 			next = sooner(next, r.at)
-		case c.flapsUntil().After(s.now):
-			r.at = c.flapsUntil()
+		case later(c.flapsUntil(), s.noDialBefore()).After(s.now):
+			r.at = later(c.flapsUntil(), s.noDialBefore())
 			next = sooner(next, r.at)
 		default:
 			r.dialled = true

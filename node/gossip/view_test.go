@@ -356,10 +356,10 @@ func TestSourceWords(t *testing.T) {
 	for s := SourceInbound; s <= SourceKademlia; s++ {
 		seen[s.String()] = true
 	}
-	for c := PeerLinked; c <= PeerBack; c++ {
+	for c := PeerLinked; c <= PeerEquivocated; c++ {
 		seen[c.String()] = true
 	}
-	if len(seen) != 14 || seen["unknown"] || Source(0).String() != "unknown" || PeerChange(0).String() != "unknown" {
+	if len(seen) != 15 || seen["unknown"] || Source(0).String() != "unknown" || PeerChange(0).String() != "unknown" {
 		t.Errorf("words: %v", seen)
 	}
 }

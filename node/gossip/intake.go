@@ -1,0 +1,112 @@
+package gossip
+
+import "time"
+
+// Intake: how many new rumors a node looks at. To check one costs a signature, and
+// what is accepted goes to modules and to everybody; so whoever pays for proof of
+// work can keep a network busy. Three limits stand against that, in the order in
+// which they are looked at, none of which an honest network at full speed feels:
+//
+//   - What one neighbour tells, and what all tell together. Beyond either, origins
+//     are served in turn: each may say a little, at originPause, and nobody more.
+//     So an honest origin that speaks less than that is heard however loud others
+//     are, also where its rumors come by the same link as theirs.
+//   - Of each neighbour, origins that were never heard of: else who makes many keys
+//     has a turn with each, and fills the windows, which forget nothing.
+//   - Of each member, presences (presence.go): everybody keeps those of everybody.
+//
+// What is pushed in excess is put off (VerdictBusy) and what comes by a comparison is
+// dropped: a later comparison brings it when there is time. Both are counted
+// (Counters.TooFast, OriginsRefused, PresencesPutOff).
+
+const (
+	// intakeBurst and intakePause are what all neighbours together may tell, in
+	// units of one rumor and one more for each intakeUnit of its bytes: 8,000 small
+	// rumors a second, whose signatures keep about half of a core busy. The busiest
+	// network that was measured has 1,500 a second.
+	intakeBurst = 32 << 10
+	intakePause = 125 * time.Microsecond
+	intakeUnit  = 16 << 10
+	// neighbourBurst and neighbourPause are the same for one neighbour. The burst is
+	// what a newcomer fetches from its first one: fillBurst of small rumors.
+	neighbourBurst = 16 << 10
+	neighbourPause = 250 * time.Microsecond
+	// originBurst and originPause are what each origin may say in any case, and
+	// maxTurns how many origins are counted for that, while there is excess.
+	originBurst = 100
+	originPause = 50 * time.Millisecond
+	maxTurns    = 4096
+	// strangersBurst and strangersPause are for origins that nobody had heard of:
+	// a newcomer to a network of 4,096 nodes learns of all of them from one
+	// neighbour, and of more from several.
+	strangersBurst = 4096
+	strangersPause = 100 * time.Millisecond
+)
+
+// intake is what may still be looked at.
+type intake struct {
+	all   allowance
+	turns map[PeerID]*allowance // of origins that said something while there was excess
+}
+
+// admission is whether a rumor is looked at, and on whose account.
+type admission uint8
+
+const (
+	putOff   admission = iota
+	atLarge            // within what all may tell
+	byOrigin           // only because its origin has its turn
+)
+
+// admit decides whether a neighbour's rumor is looked at. Nobody has proved yet
+// whose it is, so its origin pays only after that (admission.paid).
+func (s *State) admit(l *link, r *Rumor) admission {
+	cost := 1 + r.Size()/intakeUnit
+	if s.intake.all.has(cost, s.now, intakeBurst, intakePause) && l.meter.rumors.takeN(cost, s.now, neighbourBurst, neighbourPause) {
+		s.intake.all.left -= cost
+		return atLarge
+	}
+	turn := s.intake.turns[r.Origin]
+	switch {
+	case turn == nil && len(s.intake.turns) >= maxTurns && !s.forgetTurns():
+	case turn == nil || turn.has(cost, s.now, originBurst, originPause):
+		return byOrigin
+	}
+	return putOff
+}
+
+// pay charges an origin for what was admitted only in its name.
+func (s *State) pay(a admission, r *Rumor) {
+	if a != byOrigin {
+		return
+	}
+	turn := s.intake.turns[r.Origin]
+	if turn == nil {
+		turn = new(allowance)
+		s.intake.turns[r.Origin] = turn
+	}
+	turn.takeN(1+r.Size()/intakeUnit, s.now, originBurst, originPause)
+}
+
+// forgetTurns makes room for those of other origins, and reports whether there is.
+func (s *State) forgetTurns() bool {
+	for o, turn := range s.intake.turns {
+		if turn.has(originBurst, s.now, originBurst, originPause) {
+			delete(s.intake.turns, o)
+		}
+	}
+	return len(s.intake.turns) < maxTurns
+}
+
+// admitsOrigin reports whether a neighbour may tell of an origin that was not heard
+// of before, if it is one.
+func (s *State) admitsOrigin(l *link, r *Rumor) bool {
+	if s.members[r.Origin] != nil || s.windows[origin{r.Origin, r.Epoch}] != nil {
+		return true
+	}
+	if l.meter.origins.take(s.now, strangersBurst, strangersPause) {
+		return true
+	}
+	s.count.OriginsRefused++
+	return false
+}

@@ -1,0 +1,56 @@
+package gossip
+
+import "time"
+
+// Equivocation: an origin that signs two rumors with one number can tell different
+// nodes different things. Each node keeps the first that it verified and tells no
+// other (window.go). Who meets the second one has the proof, says so, and gives it to
+// whoever compares with it, once for each origin: so everybody knows it soon.
+
+const (
+	// maxTwofaced bounds the origins that are remembered to have equivocated, and
+	// twofacedMemory is for how long.
+	maxTwofaced    = 256
+	twofacedMemory = time.Hour
+)
+
+// number names what an origin may say once.
+type number struct {
+	origin
+	seq uint64
+}
+
+func numberOf(r *Rumor) number { return number{origin{r.Origin, r.Epoch}, r.Seq} }
+
+// heedTwin looks whether a rumor whose number was seen is another than the one
+// that is stored. One proof for each origin is enough, so it is looked for at the
+// price of one signature in twofacedMemory.
+func (s *State) heedTwin(l *link, r *Rumor) {
+	id, stored := s.store.numbers[numberOf(r)]
+	if !stored || id == r.ID || r.Expires <= s.millis() || !s.takesPart(groupOf(r)) {
+		return
+	}
+	if at, known := s.twofaced[r.Origin]; known && s.now.Sub(at) < twofacedMemory {
+		return
+	}
+	if _, ok := s.verify(l, r, s.millis()); !ok {
+		return
+	}
+	s.count.Equivocations++
+	if len(s.twofaced) >= maxTwofaced {
+		for o, at := range s.twofaced {
+			if s.now.Sub(at) >= twofacedMemory {
+				delete(s.twofaced, o)
+			}
+		}
+	}
+	if len(s.twofaced) >= maxTwofaced {
+		return // counted, not remembered
+	}
+	s.twofaced[r.Origin] = s.now
+	s.do(PeerEvent{r.Origin, PeerEquivocated})
+	// Whoever lacks it fetches it, and has the proof, too.
+	s.remember(r).r = r
+	s.store.entries[r.ID].proof = true
+	s.news(groupOf(r), l.peer)
+}
