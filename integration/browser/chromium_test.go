@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -23,7 +24,8 @@ import (
 // patience is how long one thing may take on a busy machine.
 const patience = 60 * time.Second
 
-// chromium starts one browser for a test.
+// chromium starts a browser. A page that shall be seen all the time needs one of
+// its own: what is behind another tab is not drawn.
 func chromium(t *testing.T) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -164,7 +166,9 @@ func (p *page) await(what, expression string) {
 // show opens a view by its key, as a person at the keyboard does.
 func (p *page) show(key, view string) {
 	p.t.Helper()
-	p.run(chromedp.Evaluate(`document.activeElement.blur()`, nil), chromedp.KeyEvent(key))
+	p.run(chromedp.Evaluate(`document.activeElement.blur()`, nil),
+		input.DispatchKeyEvent(input.KeyDown).WithKey(key).WithText(key),
+		input.DispatchKeyEvent(input.KeyUp).WithKey(key))
 	p.await("view "+view, fmt.Sprintf(`!document.getElementById("view-%s").hidden`, view))
 }
 

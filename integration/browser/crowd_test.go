@@ -19,6 +19,7 @@ import (
 
 // crowd is a made-up node with many peers.
 type crowd struct {
+	quiet
 	id      peer.ID
 	started time.Time
 	hostile []string // what peers are called and what they say, if not empty

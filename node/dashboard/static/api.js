@@ -93,57 +93,57 @@ export class Events {
     this.timer = setTimeout(() => this.run(), pause);
   }
 
-  async read(signal) {
+  read(signal) {
     const query = new URLSearchParams(this.types.map((t) => ["type", t]));
-    const response = await fetch("/v1/events?" + query, {
-      headers: headers({ "Last-Event-ID": this.last }),
-      signal,
-      cache: "no-store",
-      credentials: "omit",
-      redirect: "error",
-    });
-    if (!response.ok) {
-      const answer = await response.json().catch(() => ({}));
-      throw new Refused(response.status, answer.error || "the node answered " + response.status, answer.hint);
-    }
-    this.attempts = 0;
-    this.reason = "";
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    for (;;) {
-      const { value, done } = await reader.read();
-      if (done) return;
-      rest += value;
-      let end;
-      while ((end = rest.indexOf("\n\n")) >= 0) {
-        this.dispatch(rest.slice(0, end));
-        rest = rest.slice(end + 2);
+    return follow("/v1/events?" + query, { "Last-Event-ID": this.last }, signal, (name, message, id) => {
+      this.attempts = 0;
+      this.reason = "";
+      if (id !== null) this.last = id;
+      if (name === "open") {
+        this.on.state("live");
+        this.on.opened();
+      } else if (name === "gap") {
+        this.on.opened();
+      } else {
+        this.on.event(name, message);
       }
-    }
+    });
   }
+}
 
-  dispatch(text) {
-    let name = "";
-    let data = "";
-    let id = null;
-    for (const line of text.split("\n")) {
-      const colon = line.indexOf(": ");
-      const field = line.slice(0, colon);
-      const value = line.slice(colon + 2);
-      if (field === "event") name = value;
-      else if (field === "data") data += value;
-      else if (field === "id") id = value;
-    }
-    if (id !== null) this.last = id;
-    if (!name) return; // a sign of life
-    const message = JSON.parse(data);
-    if (name === "open") {
-      this.on.state("live");
-      this.on.opened();
-    } else if (name === "gap") {
-      this.on.opened();
-    } else {
-      this.on.event(name, message);
+// follow reads a stream of server-sent events until it ends. EventSource cannot
+// send a token.
+export async function follow(path, more, signal, each) {
+  const response = await fetch(path, { headers: headers(more), signal, cache: "no-store", credentials: "omit", redirect: "error" });
+  if (!response.ok) {
+    const answer = await response.json().catch(() => ({}));
+    throw new Refused(response.status, answer.error || "the node answered " + response.status, answer.hint);
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    rest += value;
+    let end;
+    while ((end = rest.indexOf("\n\n")) >= 0) {
+      dispatch(rest.slice(0, end), each);
+      rest = rest.slice(end + 2);
     }
   }
+}
+
+function dispatch(text, each) {
+  let name = "";
+  let data = "";
+  let id = null;
+  for (const line of text.split("\n")) {
+    const colon = line.indexOf(": ");
+    const field = line.slice(0, colon);
+    const value = line.slice(colon + 2);
+    if (field === "event") name = value;
+    else if (field === "data") data += value;
+    else if (field === "id") id = value;
+  }
+  if (name) each(name, JSON.parse(data), id); // else it is a sign of life
 }

@@ -7,6 +7,9 @@ import * as graph from "./graph.js";
 import * as plots from "./plots.js";
 import * as rumors from "./rumors.js";
 import * as chat from "./chat.js";
+import * as mail from "./mail.js";
+import * as state from "./state.js";
+import * as dht from "./dht.js";
 import * as health from "./health.js";
 
 const views = ["network", "rumors", "chat", "state", "dht", "health"];
@@ -43,7 +46,10 @@ function tabs() {
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName)) return;
     const tab = document.querySelector(`.tabs [data-key="${CSS.escape(e.key)}"]`);
-    if (tab) show(tab.id.slice("tab-".length));
+    if (tab) {
+      e.preventDefault(); // the key is not typed into what gets the focus
+      show(tab.id.slice("tab-".length));
+    }
     if (e.key === "/" && view === "network") {
       e.preventDefault();
       $("peers-filter").focus();
@@ -74,6 +80,8 @@ async function refreshAbout() {
   health.about(await get("/v1/status"));
 }
 
+let readInbox = false;
+
 // opened is called when the stream is open or had a gap: what events only change
 // is asked for once.
 async function opened() {
@@ -84,13 +92,19 @@ async function opened() {
     for (const r of routes.routes) model.via.set(r.origin, r.via);
     plots.replaceAll(past.figures);
     const status = await get("/v1/status");
+    state.replaceAll((await get("/v1/state")).state);
     model.self.started = status.started;
     header();
     health.about(status);
     peersChanged();
     chat.draw();
+    if (!readInbox) {
+      readInbox = true;
+      await mail.history();
+    }
   } catch (problem) {
     if (problem.status === 401) denied();
+    else handlers.state("lost", problem.message);
   }
 }
 
@@ -126,6 +140,15 @@ const handlers = {
         break;
       case "verdict":
         rumors.verdict(message);
+        break;
+      case "message":
+        mail.received(message);
+        break;
+      case "receipt":
+        mail.receipt(message);
+        break;
+      case "state":
+        state.change(message);
         break;
       case "figures":
         plots.add(message);
@@ -170,6 +193,9 @@ async function main() {
   plots.start();
   rumors.start();
   chat.start(() => view === "chat", () => events.take([chat.dataType()]));
+  chat.allowPrivate(mail.send);
+  state.start();
+  dht.start();
   health.show([]);
   paint();
   show("network");

@@ -70,7 +70,7 @@ export function add(peer, message) {
   const old = r.messages.find((m) => m.id === message.id);
   if (old) {
     old.how = message.how ?? old.how;
-  } else {
+  } else if (message.text !== undefined) {
     r.messages.push(message);
     if (r.messages.length > most) r.messages.shift();
     if (message.from !== self.id && !(peer === room && isOpen() && !document.hidden)) r.unread++;

@@ -75,7 +75,7 @@ export function shown(bytes, cut = false) {
 export const short = (id) => (id && id.length > 10 ? "…" + id.slice(-8) : id || "");
 
 export function size(n) {
-  if (n < 1000) return n + " B";
+  if (n < 999.5) return Math.round(n) + " B";
   const units = ["kB", "MB", "GB", "TB"];
   let i = -1;
   do {
@@ -96,7 +96,13 @@ export function duration(ms) {
   return Math.floor(s / 86400) + " d";
 }
 
-export const since = (time, now = Date.now()) => (time ? duration(Math.max(0, Math.floor((now - Date.parse(time)) / 1000) * 1000)) : "");
+// since is how long ago something was, in whole seconds or more.
+export function since(time, now = Date.now()) {
+  if (!time) return "";
+  const s = Math.floor((now - Date.parse(time)) / 1000);
+  if (s < 1) return "now";
+  return s < 10 ? s + " s" : duration(s * 1000);
+}
 
 export const clock = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 

@@ -31,7 +31,7 @@ export function layout() {
   const total = sectors.reduce((sum, s) => sum + weight(s), 0);
   const crowd = peers.size;
   const ring = neighbours.length > 24 ? 0.52 : 0.46;
-  const dot = crowd > 250 ? 0.011 : crowd > 80 ? 0.016 : crowd > 25 ? 0.022 : 0.028;
+  const dot = crowd > 250 ? 0.011 : crowd > 80 ? 0.016 : crowd > 25 ? 0.02 : 0.023;
   const step = dot * 3.4;
   // The loose sector is centred at the bottom.
   const last = sectors.at(-1);

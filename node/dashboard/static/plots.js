@@ -13,7 +13,7 @@ const plots = [
   { title: "Neighbours", lines: [(a, b) => b.neighbours], text: number },
   { title: "Members", lines: [(a, b) => b.members], text: number },
   { title: "Rumors per second", lines: [(a, b, s) => (b.accepted + b.published - a.accepted - a.published) / s], text: number },
-  { title: "Received and sent per second", lines: [rate("received_bytes"), rate("sent_bytes")], text: size },
+  { title: "Traffic in and out per second", lines: [rate("received_bytes"), rate("sent_bytes")], text: size },
   { title: "Duplicates per rumor", lines: [(a, b) => (b.duplicates - a.duplicates) / Math.max(1, b.accepted - a.accepted)], text: (n) => n.toFixed(2) },
   { title: "Refused per second", lines: [rate("refused")], text: number },
 ];

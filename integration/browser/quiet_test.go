@@ -1,0 +1,44 @@
+package browser
+
+import (
+	"context"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/control"
+	"hearsay/node/mail"
+	"hearsay/node/shared"
+)
+
+// quiet is the part of a made-up node that has nothing to tell; state it has.
+type quiet struct{ state []shared.Entry }
+
+func (quiet) Send(context.Context, []peer.ID, []byte, mail.Options) (mail.Sent, error) {
+	return mail.Sent{}, mail.ErrNobody
+}
+func (quiet) Sent(mail.ID) (mail.Sent, bool)                 { return mail.Sent{}, false }
+func (quiet) Inbox(uint64) control.MailReader                { return silence[mail.Event]{} }
+func (quiet) InboxNew() control.MailReader                   { return silence[mail.Event]{} }
+func (quiet) SetState(context.Context, string, []byte) error { return nil }
+func (quiet) DeleteState(context.Context, string) error      { return nil }
+func (q quiet) State(peer.ID, string) []shared.Entry         { return q.state }
+func (quiet) WatchState() control.StateWatcher               { return silence[shared.Change]{} }
+
+// silence is a reader of what never comes.
+type silence[T any] struct{}
+
+func (silence[T]) Next(ctx context.Context) (v T, err error) {
+	<-ctx.Done()
+	return v, ctx.Err()
+}
+func (silence[T]) Close() {}
+
+// says is what peers share, made up.
+func says(n int, texts []string) (all []shared.Entry) {
+	for i := range n {
+		text := texts[i%len(texts)]
+		all = append(all, shared.Entry{Peer: peerID(i), Key: text[:min(len(text), 128)], Value: []byte(text), Set: time.Now(), Expires: time.Now().Add(time.Hour)})
+	}
+	return all
+}
