@@ -21,6 +21,7 @@ import (
 	"hearsay/node/identity"
 	"hearsay/node/journal"
 	"hearsay/node/mail"
+	"hearsay/node/metrics"
 )
 
 var log = logging.Logger("hearsay/run")
@@ -199,7 +200,7 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	defer as.close()
 	inner, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
-	ended := make(chan error, 3+len(as.modules))
+	ended := make(chan error, 4+len(as.modules))
 	running := 0
 	begin := func(part func() error) {
 		running++
@@ -210,9 +211,12 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	select {
 	case <-as.node.Ready():
 		if !as.cfg.Control.Off {
-			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL, Dashboard: dashboard.Handler()}, controlled{as.node})
+			numbers := metrics.New(measured{as.node})
+			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL,
+				Dashboard: dashboard.Handler(), Metrics: numbers.Handler()}, controlled{as.node})
 			if err == nil {
 				begin(func() error { return as.control.Serve(inner) })
+				begin(func() error { measure(inner, as.node, numbers); return nil })
 			}
 		}
 		for _, m := range as.modules {

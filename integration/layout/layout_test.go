@@ -104,6 +104,7 @@ var rules = []rule{
 		reason: "the control API shows what package node tells, and not how it works"},
 	{under: "integration/interop", only: standard,
 		reason: "a second implementation that shared code with the first one would share its mistakes"},
+	{under: "node/metrics", never: either(ours, libp2p), reason: "metrics are numbers, whoever counted them"},
 	{under: "node/dashboard", only: standard, reason: "the page talks to the control API as any other page could, and to nothing else"},
 	{under: "", never: within("cmd"), reason: "commands are wiring: nobody can build on them"},
 }
@@ -176,7 +177,7 @@ func TestRulesBite(t *testing.T) {
 		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"},
 		{"apibridge/", module + "node"}, {"apibridge/", "github.com/libp2p/go-libp2p"}, {"node", module + "apibridge"}, {"node/control", module + "node/transport"},
 		{"node/direct", module + "node/gossip"}, {"node/mail", module + "node"}, {"node/shared", module + "node/gossip"},
-		{"", module + "cmd/hearsay"}, {"node/dashboard", module + "node/control"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"}, {"node/health", module + "node/gossip"},
+		{"", module + "cmd/hearsay"}, {"node/dashboard", module + "node/control"}, {"node/metrics", module + "node"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"}, {"node/health", module + "node/gossip"},
 		{"integration/interop", module + "node/gossip"}, {"integration/interop", "google.golang.org/protobuf/encoding/protowire"},
 	} {
 		i := slices.IndexFunc(rules, func(r rule) bool { return r.under == bad.under })

@@ -2,25 +2,24 @@
 // on a loopback address, with server-sent events for what is live. The command
 // line uses it and nothing else.
 //
-//	GET  /v1/id                    Identity     who the node is and where it listens
-//	GET  /v1/status                Status       its summary, warnings and counters
-//	GET  /v1/peers                 Peers        everybody it knows
-//	GET  /v1/routes                Routes       by whom the others' rumors come
-//	POST /v1/announce              AnnounceRequest → Announced
-//	PUT  /v1/dht/{key}             ValueRequest → StoredValue
-//	GET  /v1/dht/{key}             Values       of the distributed hash table
-//	GET  /v1/listen?type=1&type=2  events "rumor" of Rumor, as they come
-//	GET  /v1/events                events "peer" of PeerEvent: neighbours that come and go
+// Every path and every message is described in openapi.json, which is made from
+// the routes and the types of this package and served at /v1/openapi.json. A
+// topic is a file: node.go, peers.go, rumors.go and so on.
 //
 // Every answer and every event carries "version": 1; a failure is an [Error]
-// with the status code that fits. Both streams begin with the event "open" once
-// nothing that happens from then on can be missed.
+// with the status code that fits. A stream begins with the event "open" once
+// nothing that happens from then on can be missed. /v1/events has everything
+// live in one stream, and whoever comes back with Last-Event-ID goes on where it
+// was, or is told of a gap (hub.go).
 //
 // # Who may ask
 //
 // Whoever can read [FileName] in the node's state folder: it holds the address
 // and a token that is new at each start, is readable by its owner alone, and
-// disappears with the node. Every request must carry the token. The other doors
+// disappears with the node. Every request must carry the token, or that of a
+// session: a browser gets one for a code that works once (sessions.go). What needs
+// none is few and changes nothing: the dashboard's own files, the probes and
+// metrics (probes.go), and this API's description. The other doors
 // on a loopback port are web pages and are shut separately, so that one mistake
 // opens none: the Host header must name this server (DNS rebinding),
 // [net/http.CrossOriginProtection] refuses what another site's page sends, and a

@@ -12,7 +12,7 @@ import (
 )
 
 // feeds are what the combined stream is made of; a topic adds its own here.
-var feeds = slices.Concat(peerFeeds, rumorFeeds, mailFeeds, stateFeeds, figureFeeds)
+var feeds = slices.Concat(peerFeeds, rumorFeeds, mailFeeds, stateFeeds, healthFeeds, figureFeeds)
 
 var eventRoutes = []route{
 	{method: "GET", path: "/v1/events", summary: "Everything live in one stream that can be taken up again.",

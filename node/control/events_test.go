@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hearsay/node"
+	"hearsay/node/health"
 )
 
 // next waits for an event, checks it against openapi.json, and reads it.
@@ -69,6 +70,10 @@ func TestEventsOfAllKinds(t *testing.T) {
 		}
 		if e, _ := next[VerdictEvent](t, s, "verdict"); e.Verdict != "invalid" || e.ID[:4] != "0100" {
 			t.Errorf("verdict: %+v", e)
+		}
+		f.ail(health.Finding{Code: health.DiskFull, Title: "t", Severity: health.Warning, Text: "x", Cure: "y", Since: time.Now()})
+		if e, _ := next[HealthChanged](t, s, "health"); e.Healthy || len(e.Findings) != 1 || e.Findings[0].Code != health.DiskFull {
+			t.Errorf("health: %+v", e)
 		}
 		if e, _ := next[Figures](t, s, "figures"); e.Neighbours != 1 {
 			t.Errorf("figures: %+v", e)

@@ -51,7 +51,18 @@ func (f *fake) Status() node.Status {
 		Neighbours: 1, Counters: map[string]uint64{"received": 7}}
 }
 
-func (f *fake) Findings() []health.Finding { return f.findings }
+func (f *fake) Findings() []health.Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.findings
+}
+
+// ail has the node find something about its health.
+func (f *fake) ail(findings ...health.Finding) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.findings = findings
+}
 
 func (f *fake) Reach() health.Reach {
 	return health.Reach{State: health.ReachPrivate, Observation: "nobody came", Relays: []string{alice.String()}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hearsay/node"
+	"hearsay/node/health"
 )
 
 // The figures of the last minutes are kept whether or not somebody looks, so
@@ -53,12 +54,14 @@ type Figures struct {
 type figures struct {
 	mu       sync.Mutex
 	past     []Figures
-	follower emitter // nil = none
+	found    []health.Finding // when the newest were taken
+	follower emitter          // nil = none
 }
 
-func (f *figures) add(now Figures) {
+func (f *figures) add(now Figures, found []health.Finding) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.found = found
 	if len(f.past) == maxFigures {
 		f.past = f.past[1:]
 	}
@@ -66,6 +69,13 @@ func (f *figures) add(now Figures) {
 	if f.follower != nil {
 		f.follower("figures", now)
 	}
+}
+
+// findings are those of when the newest figures were taken.
+func (f *figures) findings() []health.Finding {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.found
 }
 
 // age is how long ago the newest were taken, for ever if there are none.
@@ -93,7 +103,7 @@ func (s *Server) keepFigures(ctx context.Context) {
 	tick := time.NewTicker(figurePause)
 	defer tick.Stop()
 	for {
-		s.figures.add(figuresOf(s.node.Status(), time.Now()))
+		s.figures.add(figuresOf(s.node.Status(), time.Now()), s.node.Findings())
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

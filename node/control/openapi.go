@@ -14,7 +14,7 @@ import (
 var openapi []byte
 
 var openapiRoutes = []route{
-	{method: "GET", path: "/v1/openapi.json", summary: "This description.", content: "application/json", handle: (*Server).getOpenAPI},
+	{method: "GET", path: "/v1/openapi.json", summary: "This description.", content: "application/json", open: true, handle: (*Server).getOpenAPI},
 }
 
 func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) error {

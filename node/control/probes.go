@@ -3,6 +3,8 @@ package control
 import (
 	"net/http"
 	"time"
+
+	"hearsay/node/health"
 )
 
 // Probes are for supervisors and for Prometheus, which know no token that is new
@@ -31,6 +33,11 @@ func (s *Server) getHealthz(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) getReadyz(w http.ResponseWriter, r *http.Request) error {
+	for _, f := range s.figures.findings() {
+		if f.Severity == health.Error {
+			return refuse(http.StatusServiceUnavailable, f.Cure, "%s: %s", f.Code, f.Text)
+		}
+	}
 	return s.getHealthz(w, r)
 }
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"hearsay/node/health"
 )
 
 // enter changes a code for a token, as a page does.
@@ -149,7 +151,7 @@ func TestHealthz(t *testing.T) {
 		if got := get("/healthz"); got != 503 {
 			t.Errorf("before the first figures: %d", got)
 		}
-		s.figures.add(figuresOf(s.node.Status(), time.Now()))
+		s.figures.add(figuresOf(s.node.Status(), time.Now()), nil)
 		time.Sleep(hung)
 		if a, b := get("/healthz"), get("/readyz"); a != 200 || b != 200 {
 			t.Errorf("healthz %d, readyz %d", a, b)
@@ -157,6 +159,12 @@ func TestHealthz(t *testing.T) {
 		time.Sleep(time.Second)
 		if a, b := get("/healthz"), get("/readyz"); a != 503 || b != 503 {
 			t.Errorf("of a node that hangs: healthz %d, readyz %d", a, b)
+		}
+		for severity, want := range map[health.Severity]int{health.Info: 200, health.Warning: 200, health.Error: 503} {
+			s.figures.add(figuresOf(s.node.Status(), time.Now()), []health.Finding{{Code: health.EpochBlocked, Severity: severity, Text: "No.", Cure: "make room"}})
+			if a, b := get("/healthz"), get("/readyz"); a != 200 || b != want {
+				t.Errorf("with a finding that is %s: healthz %d, readyz %d", severity, a, b)
+			}
 		}
 	})
 }

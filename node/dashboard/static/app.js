@@ -92,6 +92,7 @@ async function opened() {
     for (const r of routes.routes) model.via.set(r.origin, r.via);
     plots.replaceAll(past.figures);
     const status = await get("/v1/status");
+    health.show((await get("/v1/health")).findings);
     state.replaceAll((await get("/v1/state")).state);
     model.self.started = status.started;
     header();

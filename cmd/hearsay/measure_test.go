@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"hearsay/node"
+	"hearsay/node/config"
+)
+
+// TestProbes asks a running node what supervisors and Prometheus ask, without a
+// token. What it counts is all there, and as promtool would have it.
+func TestProbes(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "node.ini")
+	if err := os.WriteFile(file, []byte("[hearsay]\nnetwork = probes-test\nmdns = false\nkademlia = false\nstate_dir = state\n"+
+		"[gossip]\np2p_address = 127.0.0.1:0\napi_address = 127.0.0.1:0\ndifficulty = 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, err := config.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, err := assemble(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ready, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- as.run(ctx, func() { close(ready) }) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	<-ready
+	get := func(path string) (int, string) {
+		t.Helper()
+		resp, err := http.Get("http://" + as.control.Addr() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	if _, err := as.node.Announce(t.Context(), node.Announcement{DataType: 7}); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		for began := time.Now(); ; time.Sleep(10 * time.Millisecond) { // until the first figures are taken
+			code, text := get(path)
+			if code == 200 && text == "ok\n" {
+				break
+			}
+			if time.Since(began) > patience {
+				t.Fatalf("%s: %d %s", path, code, text)
+			}
+		}
+	}
+	code, text := get("/metrics")
+	if code != 200 {
+		t.Fatalf("%d %s", code, text)
+	}
+	for _, line := range []string{"hearsay_rumors_published_total 1", "hearsay_members 1", "hearsay_neighbours 0",
+		`hearsay_health_findings{code="no-neighbour",severity="warning"} 0`} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
+	// Everything that the node counts is some metric: the sums are those of Status.
+	series := regexp.MustCompile(`(?m)^hearsay_\w+(\{.*\})? `)
+	if got, want := len(series.FindAllString(text, -1)), len(as.node.Status().Counters); got < want {
+		t.Errorf("%d series for %d counters", got, want)
+	}
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for _, secret := range []string{as.node.ID().String(), "/ip4/"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the metrics tell %s", secret)
+		}
+	}
+	if code, _ := get("/v1/status"); code != http.StatusUnauthorized {
+		t.Errorf("/v1/status without a token: %d", code)
+	}
+}
