@@ -6,13 +6,27 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"hearsay/node"
 	"hearsay/node/control"
+	"hearsay/node/health"
 	"hearsay/node/mail"
 	"hearsay/node/shared"
 )
 
-// quiet is the part of a made-up node that has nothing to tell; state it has.
-type quiet struct{ state []shared.Entry }
+// quiet is the part of a made-up node that nothing happens in.
+type quiet struct {
+	state    []shared.Entry
+	findings []health.Finding
+	values   []node.Value
+}
+
+func (q quiet) Findings() []health.Finding { return q.findings }
+func (quiet) Reach() health.Reach          { return health.Reach{} }
+
+func (quiet) PutValue(context.Context, node.ValueKey, []byte, time.Duration) (node.Value, error) {
+	return node.Value{Expires: time.Now().Add(time.Hour), Copies: 7}, nil
+}
+func (q quiet) GetValues(context.Context, node.ValueKey) []node.Value { return q.values }
 
 func (quiet) Send(context.Context, []peer.ID, []byte, mail.Options) (mail.Sent, error) {
 	return mail.Sent{}, mail.ErrNobody
