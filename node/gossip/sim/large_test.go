@@ -75,45 +75,53 @@ func TestHalvesMeet(t *testing.T) {
 	check(t, n)
 }
 
-// TestSteadyState: a rumor every 100 ms, each of another origin, after the trees
-// have formed: how many duplicates, and how near to the shortest ways.
+// TestSteadyState: a rumor every 100 ms after the trees have formed, each of another
+// origin or all of twenty that speak often: how many duplicates, and how near to
+// the shortest ways.
 func TestSteadyState(t *testing.T) {
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}
 	nodes := large(100, 1000)
 	for _, degree := range []int{6, 10, 30} {
-		n := grown(1, nodes, degree, func(c *Config) { c.Paths = true })
-		publish := func(rumors int) {
-			for k := range rumors {
-				n.Publish(k*61%nodes, 7, 0, fmt.Appendf(nil, "%v %d", n.Now(), k))
-				n.Run(100 * time.Millisecond)
-			}
-			n.Run(10 * time.Second)
+		for _, origins := range []int{nodes, 20} {
+			steadyState(t, nodes, degree, origins)
 		}
-		publish(50)
-		before := n.Stats()
-		publish(100)
-		s := n.Stats().Sub(before)
-		var hops, best float64
-		var last, bestLast, mean, bestMean time.Duration
-		for _, r := range n.Rumors()[50:] {
-			hops += float64(r.Hops) / 100
-			best += float64(r.BestHops) / 100
-			last, bestLast = last+r.Last/100, bestLast+r.BestLast/100
-			mean, bestMean = mean+r.Mean/100, bestMean+r.BestMean/100
+	}
+}
+
+func steadyState(t *testing.T, nodes, degree, origins int) {
+	n := grown(1, nodes, degree, func(c *Config) { c.Paths = true })
+	publish := func(rumors int) {
+		for k := range rumors {
+			n.Publish(k%origins*61%nodes, 7, 0, fmt.Appendf(nil, "%v %d", n.Now(), k))
+			n.Run(100 * time.Millisecond)
 		}
-		idle := n.Stats()
-		n.Run(time.Minute)
-		quiet := n.Stats().Sub(idle)
-		t.Logf("%d nodes, degree %d: %.3f duplicates per delivery; last hop %.1f, shortest %.1f (%.2f); last after %v, fastest %v (%.2f); mean %v, fastest %v; %v; idle %.0f B/s and %.2f messages/s a node; %d KiB a node",
-			nodes, degree, s.Redundancy(), hops, best, hops/best, last.Round(time.Millisecond), bestLast.Round(time.Millisecond), float64(last)/float64(bestLast),
-			mean.Round(time.Millisecond), bestMean.Round(time.Millisecond), n.Latency(before.Time),
-			float64(quiet.Total.Bytes)/60/float64(nodes), float64(quiet.Total.Messages)/60/float64(nodes), n.MemoryPerNode()>>10)
-		check(t, n)
-		if s.Redundancy() > 0.2 {
-			t.Errorf("degree %d: %.3f duplicates per delivery", degree, s.Redundancy())
-		}
+		n.Run(10 * time.Second)
+	}
+	early := 50 + 10*(nodes-origins)*20/nodes // trees of single origins form with every rumor
+	publish(early)
+	before := n.Stats()
+	publish(100)
+	s := n.Stats().Sub(before)
+	var hops, best float64
+	var last, bestLast, mean, bestMean time.Duration
+	for _, r := range n.Rumors()[early:] {
+		hops += float64(r.Hops) / 100
+		best += float64(r.BestHops) / 100
+		last, bestLast = last+r.Last/100, bestLast+r.BestLast/100
+		mean, bestMean = mean+r.Mean/100, bestMean+r.BestMean/100
+	}
+	idle := n.Stats()
+	n.Run(time.Minute)
+	quiet := n.Stats().Sub(idle)
+	t.Logf("%d nodes, degree %d, %d origins: %.3f duplicates per delivery; last hop %.1f, shortest %.1f (%.2f); last after %v, fastest %v (%.2f); mean %v, fastest %v; %v; idle %.0f B/s and %.2f messages/s a node; %d KiB a node",
+		nodes, degree, origins, s.Redundancy(), hops, best, hops/best, last.Round(time.Millisecond), bestLast.Round(time.Millisecond), float64(last)/float64(bestLast),
+		mean.Round(time.Millisecond), bestMean.Round(time.Millisecond), n.Latency(before.Time),
+		float64(quiet.Total.Bytes)/60/float64(nodes), float64(quiet.Total.Messages)/60/float64(nodes), n.MemoryPerNode()>>10)
+	check(t, n)
+	if s.Redundancy() > 0.2 {
+		t.Errorf("degree %d, %d origins: %.3f duplicates per delivery", degree, origins, s.Redundancy())
 	}
 }
 
