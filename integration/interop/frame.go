@@ -44,7 +44,7 @@ type kindOfFrame struct {
 var kinds = map[uint64]kindOfFrame{
 	1:  {"hello", "", form{1: number, 2: chunk, 3: chunk, 4: fixed, 5: fixed, 6: number, 7: number}, readHello},
 	2:  {"interests", gossipStream, form{1: chunk, 2: number}, readInterests},
-	3:  {"push", gossipStream, form{1: chunk, 2: fixed, 3: chunk, 4: chunk, 5: number, 6: number}, readPush},
+	3:  {"push", gossipStream, form{1: chunk, 2: fixed, 3: chunk, 4: chunk, 5: number, 6: number, 7: fixed}, readPush},
 	4:  {"receipt", gossipStream, form{1: chunk}, readReceipt},
 	5:  {"ping", gossipStream, form{1: number}, readNumber("number", 0, 1<<64-1)},
 	6:  {"pong", gossipStream, form{1: number}, readNumber("number", 0, 1<<64-1)},
@@ -54,7 +54,7 @@ var kinds = map[uint64]kindOfFrame{
 	10: {"sync", syncStream, form{1: number, 2: number, 3: many}, readSync},
 	11: {"want", syncStream, form{1: number, 2: chunk}, readWant},
 	12: {"fill", syncStream, form{1: chunk, 2: fixed, 3: chunk, 4: chunk, 5: number}, readPush},
-	13: {"have", gossipStream, form{1: number, 2: chunk, 3: chunk, 4: number}, readHave},
+	13: {"have", gossipStream, form{1: number, 2: chunk, 3: chunk, 4: number, 5: chunk}, readHave},
 	14: {"graft", gossipStream, form{1: number, 2: chunk, 3: chunk}, readGraft},
 }
 
@@ -161,8 +161,9 @@ func readPush(m *message, _ *int) (any, error) {
 		PublicKey octets `json:"public_key"`
 		Hops      uint64 `json:"hops"`
 		Rooted    bool   `json:"rooted"`
+		Landmark  octets `json:"landmark,omitempty"`
 		Zero      int    `json:"zero_bits"`
-	}{nil, nonceBytes(m.number(2)), m.bytes(3), m.bytes(4), m.number(5), m.number(6) == 1, 0}
+	}{nil, nonceBytes(m.number(2)), m.bytes(3), m.bytes(4), m.number(5), m.number(6) == 1, nil, 0}
 	if len(m.bytes(1)) > maxSigned || len(p.Signature) > 1024 || len(p.PublicKey) > 1100 || p.Hops > 255 || m.number(6) > 1 {
 		return nil, errors.New("a rumor out of its limits")
 	}
@@ -171,6 +172,9 @@ func readPush(m *message, _ *int) (any, error) {
 		return nil, err
 	}
 	p.Zero = work(p.Rumor.ID, m.number(2))
+	if m.number(7) != 0 {
+		p.Landmark = nonceBytes(m.number(7))
+	}
 	return p, p.Rumor.signedBy(p.PublicKey, p.Signature)
 }
 
@@ -254,7 +258,19 @@ func readHave(m *message, _ *int) (any, error) {
 	if times.short || len(held) > 0 && len(held) != len(ids) || m.number(4) > 1 {
 		return nil, errors.New("times out of form")
 	}
-	return map[string]any{"group": g, "ids": ids, "held": held, "ask": m.number(4) == 1}, nil
+	says := map[string]any{"group": g, "ids": ids, "held": held, "ask": m.number(4) == 1}
+	near := []any{}
+	for b := m.bytes(5); len(b) > 0; b = b[15:] {
+		if len(b) < 15 || b[14] > 1 || len(near) == 64 {
+			return nil, errors.New("distances out of form")
+		}
+		near = append(near, map[string]any{"landmark": octets(b[:8]), "number": uint64(b[8])<<24 | uint64(b[9])<<16 | uint64(b[10])<<8 | uint64(b[11]),
+			"distance": uint64(b[12])<<8 | uint64(b[13]), "next_hop": b[14] == 1})
+	}
+	if len(near) > 0 {
+		says["near"] = near
+	}
+	return says, nil
 }
 
 func readGraft(m *message, _ *int) (any, error) {

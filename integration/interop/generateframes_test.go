@@ -57,6 +57,8 @@ func (m *maker) frames() []*vector {
 	haves, havesSay := shorts("a", "b")
 	origins, originsSay := shorts("c")
 	wants, wantsSay := ids("a", "b")
+	viaLandmark := pushSays(r, 3, false)
+	viaLandmark["landmark"] = octets{1, 2, 3, 4, 5, 6, 7, 8}
 	list := []*vector{
 		m.rawFrame("the first frame of a stream", "hello", "",
 			must[[]byte](m)(wire.AppendHello(nil, wire.Hello{Version: 1, Network: "hearsay", Agent: "hearsay/1.0", Session: 0x1122334455667788})),
@@ -74,6 +76,7 @@ func (m *maker) frames() []*vector {
 			map[string]any{"types": []int{7}, "carries": true}),
 		m.frameVector("an event", "push", g, &gossip.Push{Rumor: r, Hops: 1}, pushSays(r, 1, false)),
 		m.frameVector("the same by a tree of its origin, from far away", "push", g, &gossip.Push{Rumor: r, Hops: 255, Rooted: true}, pushSays(r, 255, true)),
+		m.frameVector("the same by the tree of a landmark", "push", g, &gossip.Push{Rumor: r, Hops: 3, Landmark: 0x0102030405060708}, viaLandmark),
 		m.frameVector("a state by an origin whose key has to travel along", "push", g, &gossip.Push{Rumor: byRSA, Hops: 2}, pushSays(byRSA, 2, false)),
 		m.frameVector("one of each verdict", "receipt", g, &gossip.Receipt{Verdicts: []gossip.Verdict{0, 1, 2, 3, 4, 5, 6, 7}}, []int{0, 1, 2, 3, 4, 5, 6, 7}),
 		m.frameVector("a ping", "ping", g, &gossip.Ping{Number: 300}, map[string]any{"number": 300}),
@@ -87,6 +90,11 @@ func (m *maker) frames() []*vector {
 			map[string]any{"group": 1000, "ids": havesSay, "held": []int{3, 65535}, "ask": false}),
 		m.frameVector("a large rumor", "have", g, &gossip.Have{Group: gossip.GroupPresence, IDs: haves[:1], Ask: true},
 			map[string]any{"group": 65536, "ids": havesSay[:1], "held": []int{}, "ask": true}),
+		m.frameVector("how far landmarks are", "have", g, &gossip.Have{Group: 1000, Near: []gossip.Near{
+			{Landmark: 0x0102030405060708, Number: 258, Distance: 30, Parent: true}, {Landmark: 1<<64 - 1, Number: 1<<32 - 1, Distance: 65535}}},
+			map[string]any{"group": 1000, "ids": []octets{}, "held": []int{}, "ask": false, "near": []any{
+				map[string]any{"landmark": octets{1, 2, 3, 4, 5, 6, 7, 8}, "number": 258, "distance": 30, "next_hop": true},
+				map[string]any{"landmark": octets{255, 255, 255, 255, 255, 255, 255, 255}, "number": 4294967295, "distance": 65535, "next_hop": false}}}),
 		m.frameVector("rumors that are missing, and an origin", "graft", g, &gossip.Graft{Group: 1000, IDs: haves, Origins: origins},
 			map[string]any{"group": 1000, "ids": havesSay, "origins": originsSay}),
 		m.frameVector("only later ones", "graft", g, &gossip.Graft{Group: 1}, map[string]any{"group": 1, "ids": []octets{}, "origins": []octets{}}),

@@ -208,6 +208,15 @@ func (s *State) checkLinkBooks(c *checks) {
 			c.that(s.sources[key].isRooted(), "a link is in the tree of %q, which has none", key.origin)
 		}
 	}
+	c.most("types with landmarks", len(s.groves), maxGroves)
+	for g, v := range s.groves {
+		c.most("landmarks of a type", len(v.trees), maxHeeded)
+		c.that(v.group == g && slices.IsSortedFunc(v.trees, func(a, b *landmarkTree) int { return cmp.Compare(a.landmark, b.landmark) }), "the landmarks of group %d are out of order", g)
+		for _, t := range v.trees {
+			c.that(len(t.offers) <= len(s.linkOrder) && t.parent < len(t.offers), "%d neighbours told of a landmark, the one in slot %d is next", len(t.offers), t.parent)
+			c.that(t.parent < 0 || s.linkOrder[t.parent] != nil, "the next hop to a landmark is not there")
+		}
+	}
 	c.that(len(s.store.short) <= len(s.store.entries), "%d short IDs for %d rumors", len(s.store.short), len(s.store.entries))
 	for short, id := range s.store.short {
 		c.that(s.store.entries[id] != nil && id.Short() == short, "a short ID stands for rumor %v, which is not here", id)

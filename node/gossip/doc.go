@@ -50,6 +50,9 @@
 //   - An origin that speaks often gets a tree of its own, which grows along the
 //     fastest ways to it (rooted.go): nearly as fast as flooding, for a tree's price.
 //     README.md has the comparison.
+//   - In networks of many, origins that speak seldom use the tree of the landmark that is
+//     nearest to them: 32 members of each type have trees of shortest ways
+//     (landmark.go).
 //   - A rumor of more than 16 KiB is not sent on a guess, so no link ever carries
 //     it twice.
 //   - A rumor with a TTL is flooded: trees have longer ways than its sender
@@ -173,6 +176,7 @@
 //	maxRedials                     lost neighbours that are dialled again at once
 //	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
+//	maxGroves, maxHeeded           types that have landmarks, and the landmarks of each
 //	maxUnanswered, offeredIDs      pushes without a verdict on one link, and rumors that it may ask for
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
 //	MaxTakes                       data types that others say a candidate takes
@@ -266,6 +270,10 @@
 //   - The ways to an origin are compared by what neighbours say of times: for how
 //     long they had a rumor when they told of it. That needs no common clock and no
 //     measured round trip, and who boasts is found out by the next rumor.
+//   - A landmark's tree is used from any of its nodes, up and down, rather than by
+//     sending to the landmark first: who is on the way, or near it, hears earlier. It is
+//     made by distances, not by who was first with a rumor, since rumors come into it
+//     from everywhere; and no duplicate takes a link out of it.
 //   - Comparisons do not give what was pushed here a moment ago: a Fill would
 //     overtake it on its way, and its origin's rumors would come out of order.
 //   - Comparisons of one group run one after the other. A newcomer with thirty
@@ -309,6 +317,10 @@
 //     it until it has looked at one that does: where half of all takers are silent one
 //     look in two ends that. There is one in 20 s while fewer than takersEnough
 //     neighbours take the type, then one in two minutes.
+//   - Landmarks are those members whose hashes are smallest, so who makes up identities
+//     can be one, and who lies about distances draws ways to itself. If it then swallows
+//     rumors they come late, by Have and Graft, and it is not believed until the
+//     landmark's next number: a minute at least.
 //   - What is heard of peers is not proven: who makes up as many identities as
 //     there are nodes, each with an answering address, has half of the sample.
 //     Where addresses have no network group, on a LAN or in a private network,

@@ -80,11 +80,12 @@ const (
 // relay sends a rumor down all links that want it and are not known to have
 // it: in full where the tree says so, or everywhere if flood, else as an ID. It
 // returns how many were told.
-func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool) int {
+func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark uint64, flood bool) int {
 	var msg *Push
 	var lazy []*link
 	n := 0
 	src := s.sources[sourceKey{g, r.Origin}]
+	branch := s.branch(g, landmark)
 	flood = flood || r.TTL != 0 || s.cfg.Push == PushFlood
 	for _, l := range s.linkOrder {
 		if l == nil || holders.has(l.slot) || l.peer == r.Origin || !l.wants(g) || !l.fits(r) {
@@ -92,6 +93,12 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool
 		}
 		switch {
 		case flood:
+		case branch != nil:
+			if !branch.has(l.slot, s.now) {
+				n++
+				lazy = append(lazy, l)
+				continue
+			}
 		case r.Size() > largeRumor && !s.carriesLarge(l, g, src):
 			n++
 			s.do(Send{To: l.peer, Msg: &Have{Group: g, IDs: []ShortID{r.ID.Short()}, Ask: true}})
@@ -106,7 +113,7 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, flood bool
 			continue
 		}
 		if msg == nil {
-			msg = &Push{r, addHop(hops), src.isRooted()}
+			msg = &Push{r, addHop(hops), src.isRooted(), landmark}
 		}
 		n++
 		holders.set(l.slot)
@@ -205,6 +212,9 @@ func (s *State) resolve(g Group, short ShortID) (RumorID, bool) {
 func (s *State) onHave(l *link, m *Have) {
 	if !s.takesPart(m.Group) {
 		return
+	}
+	if len(m.Near) > 0 {
+		s.onNear(l, m)
 	}
 	for i, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
 		if id, ok := s.resolve(m.Group, short); ok {
@@ -347,15 +357,17 @@ func (s *State) onGraft(l *link, m *Graft) {
 			continue
 		}
 		src := s.sources[sourceKey{m.Group, e.r.Origin}]
-		if src.isRooted() {
+		switch {
+		case e.landmark != 0: // its tree sees to itself
+		case src.isRooted():
 			s.steer(l, src.sourceKey, true)
-		} else {
+		default:
 			delete(l.lazy, m.Group)
 		}
 		if e.spreadable() && l.wants(m.Group) && l.fits(e.r) && (!e.holders.has(l.slot) || l.offered[id]) {
 			delete(l.offered, id)
 			e.holders.set(l.slot)
-			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted()}, false)
+			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted(), e.landmark}, false)
 		}
 	}
 	s.sendHave(l) // what else it may lack
@@ -372,11 +384,19 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 	case mi.asked == 0:
 		s.lateness = max(s.now.Sub(mi.heard), s.lateness*7/8)
 		s.lateness = min(s.lateness, maxLateness)
+	case m.Landmark != 0:
+		s.failedToBring(g, m.Landmark)
 	case mi.last == l.peer && !m.Rooted:
 		delete(l.lazy, g)
 		l.grafted[g] = s.now.Add(graftHold)
 	}
 	if g != GroupPresence && m.Rumor.TTL == 0 {
+		if v := s.grove(g); v != nil && !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted() {
+			s.heardSeldom(v)
+		}
+		if m.Landmark != 0 {
+			return
+		}
 		s.heardFrom(l, m.Rumor)
 	}
 	if !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted() {
@@ -404,6 +424,8 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 		return VerdictKnown // it was flooded
 	case e != nil && e.filled:
 		return VerdictKnown // the first copy came by a comparison, which is no way
+	case m.Landmark != 0 || e != nil && e.landmark != 0:
+		return VerdictKnown // the trees of landmarks are not made of duplicates
 	case g != GroupPresence && (m.Rooted || s.sources[key].isRooted()):
 		s.tooSlow(l, key)
 		s.steer(l, key, false)

@@ -214,6 +214,7 @@ func (s *State) dropLink(l *link) {
 	}
 	s.linkOrder[l.slot] = nil
 	l.meter.used = s.now
+	s.treesLose(l)
 	s.syncGone(l.peer)
 	s.replaceParent(l)
 	s.do(PeerEvent{l.peer, PeerUnlinked})
@@ -309,6 +310,7 @@ func (s *State) onInterests(l *link, m *Interests) {
 		case before[t]:
 		case s.takers[t] > 0:
 			s.shared(l, GroupOf(t))
+			s.treesGain(l, GroupOf(t))
 		default:
 			s.offer(l, t)
 		}

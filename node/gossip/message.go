@@ -34,6 +34,8 @@ type Push struct {
 	// Rooted says that the sender has a tree of its own for the rumor's origin:
 	// if it is a duplicate, the shared tree has no part in that.
 	Rooted bool
+	// Landmark is by whose tree it travels, see Near; 0 = by none's.
+	Landmark uint64
 }
 
 // Verdict is what became of one pushed rumor.
@@ -83,6 +85,9 @@ type Have struct {
 	// Ask says that the rumors will not come by a tree unless they are asked for:
 	// they are too large to be sent on a guess.
 	Ask bool
+	// Near tells how far landmarks are, at most MaxNear: by their trees the sender
+	// pushes what comes from afar.
+	Near []Near
 }
 
 // Graft asks to be pushed rumors, and all later ones of their group, too.

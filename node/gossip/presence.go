@@ -280,7 +280,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 
 // spreadPresence tells all neighbours of a presence.
 func (s *State) spreadPresence(m *member) {
-	s.relay(m.r, GroupPresence, m.hops, &m.holders, m.hurried)
+	s.relay(m.r, GroupPresence, m.hops, &m.holders, 0, m.hurried)
 }
 
 // inHurry reports whether a presence is worth flooding: a leave, a refutation, or

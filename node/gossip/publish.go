@@ -112,7 +112,7 @@ func (s *State) onSealed(ev Sealed) {
 		s.refusePending(p, ErrBusy)
 		return
 	}
-	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from}
+	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from, landmark: s.landmark(r)}
 	s.store.add(e)
 	s.scheduleExpiry(r)
 	s.observeLearnt(e)

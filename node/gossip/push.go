@@ -30,7 +30,7 @@ func (s *State) spread(e *entry) int {
 	if !e.spreadable() {
 		return 0
 	}
-	return s.relay(e.r, groupOf(e.r), e.hops, &e.holders, false)
+	return s.relay(e.r, groupOf(e.r), e.hops, &e.holders, e.landmark, false)
 }
 
 // offer gives what this node has of a data type that it does not take itself
@@ -94,7 +94,7 @@ func addHop(hops uint8) uint8 {
 func (s *State) onPush(l *link, m *Push) {
 	s.count.Received++
 	mi := s.missing[m.Rumor.ID.Short()]
-	v := s.take(l, m.Rumor, m.Hops, false)
+	v := s.take(l, m.Rumor, m.Hops, m.Landmark, false)
 	switch v {
 	case VerdictDuplicate:
 		v = s.pushedTwice(l, m)
@@ -122,7 +122,7 @@ func (s *State) receiptDelay() time.Duration {
 
 // take decides about a rumor that a neighbour sent, cheapest check first. filled
 // says that it came by anti-entropy.
-func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
+func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool) Verdict {
 	now := s.millis()
 	switch {
 	case r.Network != s.cfg.Network:
@@ -178,7 +178,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, filled bool) Verdict {
 	if r.Origin == s.cfg.Self {
 		s.foreignEpoch(r, l.peer)
 	}
-	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer}
+	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer, landmark: landmark}
 	e.holders.set(l.slot)
 	s.store.add(e)
 	s.scheduleExpiry(r)
@@ -365,6 +365,7 @@ func (s *State) lateReceipts(l *link) time.Time {
 		p.late = true
 		s.count.LateReceipts++
 		if e := s.store.entries[p.id]; e != nil {
+			e.landmark = 0
 			s.spread(e) // to whoever lacks it; this link still counts as a holder
 			if s.takesPart(p.group) {
 				l.retry = true // a comparison tells whether it came

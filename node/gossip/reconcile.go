@@ -351,7 +351,7 @@ func (s *State) remember(r *Rumor) *entry {
 func (s *State) onFill(l *link, m *Fill) {
 	s.count.Filled++
 	g := groupOf(m.Rumor)
-	v := s.take(l, m.Rumor, m.Hops, true)
+	v := s.take(l, m.Rumor, m.Hops, 0, true)
 	if v == VerdictDuplicate && g != GroupPresence && s.holdersOf(g, m.Rumor.ID) == nil {
 		s.rememberSeen(l, m.Rumor)
 	}

@@ -49,6 +49,9 @@ type State struct {
 	sources     map[sourceKey]*source
 	sourceOrder []*source // the one that spoke last at the end
 
+	// Trees of landmarks (landmark.go).
+	groves map[Group]*grove
+
 	// Membership (presence.go).
 	members         map[PeerID]*member
 	presences       index
@@ -97,22 +100,23 @@ type State struct {
 type task int
 
 const (
-	taskBallots  task = iota // modules' votes time out
-	taskExpiry               // rumors expire
-	taskWindows              // windows are forgotten
-	taskPresence             // own presence is renewed or changed
-	taskMembers              // others' presences expire
-	taskSuspect              // lost neighbours are dialled, suspicions run out
-	taskEpoch                // a later epoch is needed
-	taskReceipts             // batched receipts leave
-	taskHaves                // batched IDs leave
-	taskGraft                // rumors heard of did not come
-	taskLinks                // pings, dead links, late receipts
-	taskDial                 // neighbours are missing
-	taskSync                 // a periodic comparison of stores
-	taskCompare              // comparisons go on
-	taskShuffle              // peers are exchanged
-	taskLook                 // takers of rare types are looked for
+	taskBallots   task = iota // modules' votes time out
+	taskExpiry                // rumors expire
+	taskWindows               // windows are forgotten
+	taskPresence              // own presence is renewed or changed
+	taskMembers               // others' presences expire
+	taskSuspect               // lost neighbours are dialled, suspicions run out
+	taskEpoch                 // a later epoch is needed
+	taskReceipts              // batched receipts leave
+	taskHaves                 // batched IDs leave
+	taskGraft                 // rumors heard of did not come
+	taskLinks                 // pings, dead links, late receipts
+	taskDial                  // neighbours are missing
+	taskSync                  // a periodic comparison of stores
+	taskCompare               // comparisons go on
+	taskShuffle               // peers are exchanged
+	taskLook                  // takers of rare types are looked for
+	taskLandmarks             // ways to landmarks
 
 	tasks
 )
@@ -133,6 +137,7 @@ func New(cfg Config) (*State, error) {
 		missing:         make(map[ShortID]*missing),
 		bustle:          make(map[Group]*bustle),
 		sources:         make(map[sourceKey]*source),
+		groves:          make(map[Group]*grove),
 		routes:          make(map[PeerID]Route),
 		members:         make(map[PeerID]*member),
 		presenceByID:    make(map[RumorID]*member),
@@ -259,6 +264,8 @@ func (s *State) runDue() {
 			next = s.shuffle()
 		case taskLook:
 			next = s.lookRound()
+		case taskLandmarks:
+			next = s.tendLandmarks()
 		}
 		s.schedule(task(t), next)
 	}

@@ -30,6 +30,7 @@ type entry struct {
 	// announcer is the local module that published it, 0 = none. It is never
 	// told its own rumor.
 	announcer ModuleID
+	landmark  uint64 // by whose tree it travels, 0 = none's
 	holders   bitset // the slots of neighbours known to have it
 	ballot    *ballot
 }

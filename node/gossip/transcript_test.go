@@ -323,6 +323,9 @@ func (s *script) message(m Message) string {
 		if m.Rooted {
 			return fmt.Sprintf("Push %s, hop %d, by the origin's own tree", s.name(m.Rumor), m.Hops)
 		}
+		if m.Landmark != 0 {
+			return fmt.Sprintf("Push %s, hop %d, by the tree of a landmark", s.name(m.Rumor), m.Hops)
+		}
 		return fmt.Sprintf("Push %s, hop %d", s.name(m.Rumor), m.Hops)
 	case *Receipt:
 		var words []string

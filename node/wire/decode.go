@@ -28,7 +28,7 @@ const (
 
 var (
 	rumorSchema = schema{1: chunk, 2: fixed64, 3: chunk, 4: chunk, 5: varint}
-	pushSchema  = append(rumorSchema[:len(rumorSchema):len(rumorSchema)], varint)
+	pushSchema  = append(rumorSchema[:len(rumorSchema):len(rumorSchema)], varint, fixed64)
 	idsSchema   = schema{1: varint, 2: chunk}
 	// schemas has Frame's kinds by their numbers.
 	schemas = [...]schema{
@@ -198,7 +198,7 @@ func decodeReceipt(s *scanner) *gossip.Receipt {
 // rumor must not keep a large frame with it.
 func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message, error) {
 	var signed, signature, key []byte
-	var nonce uint64
+	var nonce, landmark uint64
 	var hops uint8
 	rooted := false
 	for s.next() {
@@ -215,6 +215,8 @@ func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message
 			hops = uint8(s.upTo(1<<8 - 1))
 		case 6:
 			rooted = s.upTo(1) == 1
+		case 7:
+			landmark = s.number
 		}
 	}
 	if s.err != nil {
@@ -231,7 +233,7 @@ func decodeRumor(kind protowire.Number, s *scanner, body []byte) (gossip.Message
 	if kind == fieldFill {
 		return &gossip.Fill{Rumor: r, Hops: hops}, nil
 	}
-	return &gossip.Push{Rumor: r, Hops: hops, Rooted: rooted}, nil
+	return &gossip.Push{Rumor: r, Hops: hops, Rooted: rooted, Landmark: landmark}, nil
 }
 
 // rumorSlack is what a frame may be larger than the rumor in it, in bytes. An

@@ -33,9 +33,9 @@ func AppendFrame(dst []byte, m gossip.Message) ([]byte, error) {
 			return b
 		}), nil
 	case *gossip.Push:
-		return appendRumor(dst, fieldPush, m.Rumor, m.Hops, m.Rooted)
+		return appendRumor(dst, fieldPush, m.Rumor, m.Hops, m.Rooted, m.Landmark)
 	case *gossip.Fill:
-		return appendRumor(dst, fieldFill, m.Rumor, m.Hops, false)
+		return appendRumor(dst, fieldFill, m.Rumor, m.Hops, false, 0)
 	case *gossip.Receipt:
 		if err := checkReceipt(m); err != nil {
 			return dst, err
@@ -89,7 +89,7 @@ func appendGroupIDs(dst []byte, kind protowire.Number, g gossip.Group, ids []gos
 	}), nil
 }
 
-func appendRumor(dst []byte, kind protowire.Number, r *gossip.Rumor, hops uint8, rooted bool) ([]byte, error) {
+func appendRumor(dst []byte, kind protowire.Number, r *gossip.Rumor, hops uint8, rooted bool, landmark uint64) ([]byte, error) {
 	switch {
 	case r == nil:
 		return dst, malformed("no rumor")
@@ -107,7 +107,7 @@ func appendRumor(dst []byte, kind protowire.Number, r *gossip.Rumor, hops uint8,
 		if rooted {
 			b = appendNumber(b, 6, 1)
 		}
-		return b
+		return appendFixed(b, 7, landmark)
 	}), nil
 }
 

@@ -86,6 +86,9 @@ func describe(m gossip.Message) string {
 		if m.Rooted {
 			b.WriteString(" rooted")
 		}
+		if m.Landmark != 0 {
+			fmt.Fprintf(&b, " landmark=%#x", m.Landmark)
+		}
 		fmt.Fprintf(&b, "\n%s", describeRumor(m.Rumor))
 	case *gossip.Fill:
 		fmt.Fprintf(&b, "fill hops=%d\n%s", m.Hops, describeRumor(m.Rumor))
@@ -130,6 +133,9 @@ func describe(m gossip.Message) string {
 		}
 	case *gossip.Have:
 		fmt.Fprintf(&b, "have group=%d held=%v ask=%v\n", m.Group, m.Held, m.Ask)
+		for _, d := range m.Near {
+			fmt.Fprintf(&b, "  landmark=%#x number=%d distance=%d parent=%v\n", d.Landmark, d.Number, d.Distance, d.Parent)
+		}
 		for _, id := range m.IDs {
 			fmt.Fprintf(&b, "  %x\n", id[:])
 		}

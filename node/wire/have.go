@@ -13,7 +13,7 @@ import (
 const shortSize = len(gossip.ShortID{})
 
 var (
-	haveSchema  = schema{1: varint, 2: chunk, 3: chunk, 4: varint}
+	haveSchema  = schema{1: varint, 2: chunk, 3: chunk, 4: varint, 5: chunk}
 	graftSchema = schema{1: varint, 2: chunk, 3: chunk}
 )
 
@@ -38,6 +38,8 @@ func decodeHave(s *scanner) *gossip.Have {
 			}
 		case 4:
 			m.Ask = s.upTo(1) == 1
+		case 5:
+			m.Near = decodeNear(s)
 		}
 	}
 	if s.err == nil {
@@ -81,8 +83,56 @@ func decodeShortIDs(s *scanner, most int) []gossip.ShortID {
 	return ids
 }
 
+// nearSize is the size of one distance: the landmark, its number, the distance, and
+// 1 if the receiver is the next hop.
+const nearSize = 8 + 4 + 2 + 1
+
+func decodeNear(s *scanner) []gossip.Near {
+	n := len(s.bytes) / nearSize
+	if len(s.bytes)%nearSize != 0 || n > gossip.MaxNear {
+		s.err = malformed("%d bytes of distances: %d bytes each, at most %d of them", len(s.bytes), nearSize, gossip.MaxNear)
+		return nil
+	}
+	if n == 0 {
+		return nil
+	}
+	near := make([]gossip.Near, n)
+	for i := range near {
+		b := s.bytes[i*nearSize:]
+		if b[14] > 1 {
+			s.err = malformed("next hop %d, allowed are 0 and 1", b[14])
+			return nil
+		}
+		near[i] = gossip.Near{
+			Landmark: binary.BigEndian.Uint64(b), Number: binary.BigEndian.Uint32(b[8:]),
+			Distance: binary.BigEndian.Uint16(b[12:]), Parent: b[14] == 1,
+		}
+	}
+	return near
+}
+
+func appendNear(b []byte, near []gossip.Near) []byte {
+	if len(near) == 0 {
+		return b
+	}
+	b = protowire.AppendVarint(protowire.AppendTag(b, 5, protowire.BytesType), uint64(nearSize*len(near)))
+	for _, d := range near {
+		b = binary.BigEndian.AppendUint64(b, d.Landmark)
+		b = binary.BigEndian.AppendUint32(b, d.Number)
+		b = binary.BigEndian.AppendUint16(b, d.Distance)
+		if d.Parent {
+			b = append(b, 1)
+		} else {
+			b = append(b, 0)
+		}
+	}
+	return b
+}
+
 func checkHave(m *gossip.Have) error {
 	switch {
+	case len(m.Near) > gossip.MaxNear:
+		return malformed("%d distances, at most %d", len(m.Near), gossip.MaxNear)
 	case !m.Group.Valid() || len(m.IDs) > gossip.MaxIDs:
 		return malformed("%d IDs (at most %d) in group %d", len(m.IDs), gossip.MaxIDs, m.Group)
 	case len(m.Held) != 0 && len(m.Held) != len(m.IDs):
@@ -102,7 +152,7 @@ func appendHave(dst []byte, m *gossip.Have) ([]byte, error) {
 	if err := checkHave(m); err != nil {
 		return dst, err
 	}
-	return appendFrame(dst, fieldHave, len(m.IDs)*(shortSize+2), func(b []byte) []byte {
+	return appendFrame(dst, fieldHave, len(m.IDs)*(shortSize+2)+len(m.Near)*nearSize, func(b []byte) []byte {
 		b = appendShortIDs(appendNumber(b, 1, uint64(m.Group)), 2, m.IDs)
 		if len(m.Held) > 0 {
 			b = protowire.AppendVarint(protowire.AppendTag(b, 3, protowire.BytesType), uint64(2*len(m.Held)))
@@ -113,7 +163,7 @@ func appendHave(dst []byte, m *gossip.Have) ([]byte, error) {
 		if m.Ask {
 			b = appendNumber(b, 4, 1)
 		}
-		return b
+		return appendNear(b, m.Near)
 	}), nil
 }
 

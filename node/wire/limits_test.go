@@ -60,11 +60,11 @@ func largest(t testing.TB) []gossip.Message {
 	}
 	offer := &gossip.PeersRequest{Records: slices.Clone(list.Records[:gossip.MaxOffered])}
 	return []gossip.Message{
-		interests, &gossip.Push{Rumor: r, Hops: 255}, &gossip.Fill{Rumor: r, Hops: 255},
+		interests, &gossip.Push{Rumor: r, Hops: 255, Rooted: true, Landmark: math.MaxUint64}, &gossip.Fill{Rumor: r, Hops: 255},
 		&gossip.Receipt{Verdicts: make([]gossip.Verdict, gossip.MaxVerdicts)},
 		&gossip.Ping{Number: math.MaxUint64}, &gossip.Pong{Number: math.MaxUint64}, &gossip.Bye{Reason: 255},
 		offer, list, sync, want,
-		&gossip.Have{Group: want.Group, IDs: make([]gossip.ShortID, gossip.MaxIDs), Held: make([]uint16, gossip.MaxIDs), Ask: true},
+		&gossip.Have{Group: want.Group, IDs: make([]gossip.ShortID, gossip.MaxIDs), Held: make([]uint16, gossip.MaxIDs), Ask: true, Near: make([]gossip.Near, gossip.MaxNear)},
 		&gossip.Graft{Group: want.Group, IDs: make([]gossip.ShortID, gossip.MaxIDs/2), Origins: make([]gossip.ShortID, gossip.MaxIDs/2)},
 	}
 }
@@ -145,6 +145,7 @@ func TestSenderRefuses(t *testing.T) {
 		&gossip.Have{Group: gossip.MaxGroup + 1},
 		&gossip.Graft{Group: gossip.MaxGroup + 1},
 		&gossip.Have{IDs: make([]gossip.ShortID, 2), Held: make([]uint16, 1)},
+		&gossip.Have{Near: make([]gossip.Near, gossip.MaxNear+1)},
 		&gossip.Sync{Group: gossip.MaxGroup + 1},
 		&gossip.Sync{Floor: -1},
 		&gossip.Sync{Ranges: make([]gossip.Range, gossip.MaxRanges+1)},

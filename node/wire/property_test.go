@@ -21,7 +21,7 @@ func messages() *rapid.Generator[gossip.Message] {
 			slices.Sort(types)
 			return &gossip.Interests{Types: emptyIsNil(types), Carries: rapid.Bool().Draw(t, "carries")}
 		case 1:
-			return &gossip.Push{Rumor: rumors().Draw(t, "rumor"), Hops: rapid.Uint8().Draw(t, "hops")}
+			return &gossip.Push{Rumor: rumors().Draw(t, "rumor"), Hops: rapid.Uint8().Draw(t, "hops"), Rooted: rapid.Bool().Draw(t, "rooted"), Landmark: rapid.Uint64().Draw(t, "landmark")}
 		case 2:
 			return &gossip.Fill{Rumor: rumors().Draw(t, "rumor"), Hops: rapid.Uint8().Draw(t, "hops")}
 		case 3:
@@ -51,6 +51,12 @@ func messages() *rapid.Generator[gossip.Message] {
 			m := &gossip.Have{Group: groups().Draw(t, "group"), IDs: shorts(0, 20).Draw(t, "ids"), Ask: rapid.Bool().Draw(t, "ask")}
 			if rapid.Bool().Draw(t, "times") {
 				m.Held = emptyIsNil(rapid.SliceOfN(rapid.Uint16(), len(m.IDs), len(m.IDs)).Draw(t, "held"))
+			}
+			for range rapid.IntRange(0, 5).Draw(t, "distances") {
+				m.Near = append(m.Near, gossip.Near{
+					Landmark: rapid.Uint64().Draw(t, "landmark"), Number: rapid.Uint32().Draw(t, "number"),
+					Distance: rapid.Uint16().Draw(t, "distance"), Parent: rapid.Bool().Draw(t, "parent"),
+				})
 			}
 			return m
 		case 11:
@@ -165,7 +171,7 @@ func normal(m gossip.Message) gossip.Message {
 	}
 	switch m := m.(type) {
 	case *gossip.Push:
-		return &gossip.Push{Rumor: rumor(m.Rumor), Hops: m.Hops}
+		return &gossip.Push{Rumor: rumor(m.Rumor), Hops: m.Hops, Rooted: m.Rooted, Landmark: m.Landmark}
 	case *gossip.Fill:
 		return &gossip.Fill{Rumor: rumor(m.Rumor), Hops: m.Hops}
 	}
@@ -328,7 +334,7 @@ func retained(m gossip.Message) int {
 	case *gossip.Want:
 		return idSize * cap(m.IDs)
 	case *gossip.Have:
-		return shortSize*cap(m.IDs) + 2*cap(m.Held)
+		return shortSize*cap(m.IDs) + 2*cap(m.Held) + nearSize*cap(m.Near)
 	case *gossip.Graft:
 		return shortSize * (cap(m.IDs) + cap(m.Origins))
 	}

@@ -17,6 +17,9 @@ func FrameSize(m gossip.Message) int {
 		if m.Rooted {
 			n += 2
 		}
+		if m.Landmark != 0 {
+			n += 9
+		}
 		return frame(n)
 	case *gossip.Fill:
 		return frame(rumorSize(m.Rumor, m.Hops))
@@ -47,7 +50,7 @@ func FrameSize(m gossip.Message) int {
 	case *gossip.Want:
 		return frame(idsSize(m.Group, m.IDs))
 	case *gossip.Have:
-		n := numberField(uint64(m.Group)) + chunkField(len(m.IDs)*shortID) + chunkField(2*len(m.Held))
+		n := numberField(uint64(m.Group)) + chunkField(len(m.IDs)*shortID) + chunkField(2*len(m.Held)) + chunkField(nearSize*len(m.Near))
 		if m.Ask {
 			n += 2
 		}
@@ -57,6 +60,9 @@ func FrameSize(m gossip.Message) int {
 	}
 	panic(fmt.Sprintf("sim: no size for a %T", m))
 }
+
+// nearSize is the size of one gossip.Near.
+const nearSize = 8 + 4 + 2 + 1
 
 const shortID = len(gossip.ShortID{})
 

@@ -1,0 +1,219 @@
+package gossip
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// inForest is a node M in a large network, with neighbours A, B and C, and a
+// landmark of type 7 that is none of them.
+func inForest(t *testing.T) (n *tnode, landmark uint64) {
+	n = alone(t)
+	n.module(1, 7)
+	for _, p := range []PeerID{"A", "B", "C"} {
+		n.up(p, 7)
+		n.recv(p, &Pong{n.s.links[p].number})
+	}
+	for i := range landmarkMembers {
+		n.push("A", presenceOf(t, PeerID(fmt.Sprint("Z", i)), 1, Presence{Record: []byte("Z"), Interests: []uint16{7}}))
+	}
+	n.wait(time.Second)
+	v := n.s.grove(7)
+	if len(v.roster) != maxHeeded {
+		t.Fatalf("%d members may be landmarks, want %d", len(v.roster), maxHeeded)
+	}
+	return n, v.roster[0]
+}
+
+// near is what a neighbour says of one landmark.
+func near(l uint64, number uint32, distance uint16, parent bool) *Have {
+	return &Have{Group: 7, Near: []Near{{l, number, distance, parent}}}
+}
+
+// said is what M told a neighbour of a landmark last.
+func said(t *testing.T, n *tnode, p PeerID) Near {
+	t.Helper()
+	for list := sent[*Have](n, p); len(list) > 0; list = list[:len(list)-1] {
+		if m := list[len(list)-1]; len(m.Near) > 0 {
+			return m.Near[0]
+		}
+	}
+	t.Fatalf("%s was told of no landmark", p)
+	return Near{}
+}
+
+// The shortest way by the latest number is taken, and where it is lost only one by
+// a neighbour that is nearer than this node ever was.
+func TestNearestWay(t *testing.T) {
+	n, l := inForest(t)
+	hop := n.s.links["A"].linkDistance()
+	n.recv("A", near(l, 1, 20+hop, false))
+	n.recv("B", near(l, 1, 20, false))
+	n.recv("C", near(l, 1, 20+hop, true)) // it comes to the landmark by this node
+	n.wait(time.Second)
+	if got := said(t, n, "B"); got != (Near{l, 1, 20 + hop, true}) {
+		t.Errorf("B, which is nearest, is told %+v", got)
+	}
+	for _, p := range []PeerID{"A", "C"} {
+		if got := said(t, n, p); got != (Near{l, 1, 20 + hop, false}) {
+			t.Errorf("%s is told %+v", p, got)
+		}
+	}
+
+	n.do(LinkDown{"B"})
+	n.wait(time.Second)
+	if got := said(t, n, "A"); got.Parent {
+		t.Errorf("A, which is no nearer than this node was, is told %+v", got)
+	}
+	if got := said(t, n, "C"); got.Distance != far || got.Parent {
+		t.Errorf("without a way C is told %+v", got)
+	}
+	// A later number speaks for itself, however far it is.
+	n.recv("C", near(l, 2, 400, false))
+	n.wait(time.Second)
+	if got := said(t, n, "C"); got != (Near{l, 2, 400 + hop, true}) {
+		t.Errorf("after a later number C is told %+v", got)
+	}
+	// An earlier one is of the past, and so is a shorter way by it.
+	n.recv("A", near(l, 1, 1, false))
+	n.wait(time.Second)
+	if got := said(t, n, "A"); got.Parent || got.Number != 2 {
+		t.Errorf("who says what was A is told %+v", got)
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A rumor that travels by a landmark's tree goes to the next hop and to those
+// whose next hop this node is, and others hear of it.
+func TestLandmarkTree(t *testing.T) {
+	n, l := inForest(t)
+	n.up("D", 7)
+	n.recv("A", near(l, 1, 20, false))
+	n.recv("B", near(l, 1, 900, true))
+	n.recv("C", near(l, 1, 900, false))
+	n.wait(time.Second)
+	for _, from := range []PeerID{"A", "B", "C"} {
+		n.forget()
+		r := rumorOf(t, "Y", n.s.count.Received+1, "from "+string(from))
+		if v := n.verdict(from, &Push{Rumor: r, Hops: 2, Landmark: l}); v != VerdictNew {
+			t.Fatalf("verdict %d", v)
+		}
+		for _, p := range []PeerID{"A", "B", "C", "D"} {
+			want := p != from && (p == "A" || p == "B")
+			pushes := sent[*Push](n, p)
+			if got := len(pushes) == 1 && pushes[0].Landmark == l; got != want {
+				t.Errorf("what %s brought is pushed to %s: %v, want %v", from, p, got, want)
+			}
+		}
+		// A second copy takes no link out of the shared tree.
+		if v := n.verdict("D", &Push{Rumor: r, Hops: 2, Landmark: l}); v != VerdictKnown {
+			t.Errorf("a second copy gets verdict %d", v)
+		}
+		n.wait(time.Second)
+	}
+	// B changes to another next hop: what is on its way still goes there.
+	n.recv("B", near(l, 1, 900, false))
+	n.forget()
+	n.pushLandmark("A", rumorOf(t, "Y", 100, "at once"), l)
+	if len(sent[*Push](n, "B")) != 1 {
+		t.Error("who has just left gets nothing")
+	}
+	n.wait(2 * formerChild)
+	n.forget()
+	n.pushLandmark("A", rumorOf(t, "Y", 101, "later"), l)
+	if len(sent[*Push](n, "B")) != 0 {
+		t.Error("who left long ago is pushed to")
+	}
+}
+
+func (n *tnode) pushLandmark(p PeerID, r *Rumor, l uint64) Verdict {
+	return n.verdict(p, &Push{Rumor: r, Hops: 1, Landmark: l})
+}
+
+// Who speaks seldom uses the tree of the nearest landmark, once it is ready; who
+// speaks often has its own.
+func TestOwnRumorsByLandmark(t *testing.T) {
+	n, l := inForest(t)
+	other := n.s.grove(7).roster[1]
+	n.recv("A", near(l, 1, 300, false))
+	n.recv("B", near(other, 1, 40, false))
+	by := func(text string) uint64 {
+		n.forget()
+		r := n.publish(7, text)
+		return n.s.store.entries[r.ID].landmark
+	}
+	if got := by("early"); got != 0 {
+		t.Errorf("a tree is used at once")
+	}
+	n.wait(treeReady + 2*sourceIdle)
+	if got := by("seldom"); got != other {
+		t.Errorf("published by %x, want the nearest landmark %x", got, other)
+	}
+	by("again")
+	if got := by("often"); got != 0 {
+		t.Errorf("published by %x though it speaks often", got)
+	}
+	n.wait(2 * sourceIdle)
+	n.recv("B", near(other, 1, far, false)) // it has lost its way
+	n.wait(time.Second)
+	if got := by("seldom again"); got != l {
+		t.Errorf("published by %x, want the only landmark with a way %x", got, l)
+	}
+	n.wait(treeLife)
+	if got := by("much later"); got != 0 {
+		t.Errorf("published by a tree that is of the past")
+	}
+}
+
+// Who says to be near and does not bring what comes by the tree is not believed
+// before the landmark's next number.
+func TestBarrenWay(t *testing.T) {
+	n, l := inForest(t)
+	n.recv("A", near(l, 1, 0, false))
+	n.recv("B", near(l, 1, 1, false))
+	n.wait(time.Second)
+	r := rumorOf(t, "Y", 1, "withheld")
+	n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
+	n.wait(2 * graftDelay)
+	if len(sent[*Graft](n, "C")) != 1 {
+		t.Fatal("C is not asked for what did not come")
+	}
+	n.pushLandmark("C", r, l)
+	n.recv("A", near(l, 1, 0, false)) // it insists
+	n.wait(time.Second)
+	if a, b := said(t, n, "A"), said(t, n, "B"); a.Parent || !b.Parent {
+		t.Errorf("A, which did not bring it, is told %+v, B %+v", a, b)
+	}
+	n.recv("A", near(l, 2, 0, false))
+	n.wait(time.Second)
+	if a := said(t, n, "A"); !a.Parent {
+		t.Errorf("with the next number A is told %+v", a)
+	}
+}
+
+// Only members are landmarks, whoever is named, and not in small networks.
+func TestNoLandmark(t *testing.T) {
+	n, l := inForest(t)
+	n.recv("A", near(l+1, 1, 0, false))
+	if v := n.s.grove(7); len(v.trees) != 0 {
+		t.Errorf("a node that nobody knows has a tree")
+	}
+	small := alone(t)
+	small.module(1, 7)
+	small.up("A", 7)
+	small.recv("A", near(l, 1, 0, false))
+	if v := small.s.grove(7); len(v.roster)+len(v.trees) != 0 {
+		t.Errorf("%d landmarks and %d trees in a network of two", len(v.roster), len(v.trees))
+	}
+	large := &Have{Group: 7}
+	for i := range 2 * MaxNear {
+		large.Near = append(large.Near, Near{Landmark: uint64(i + 1), Number: 1})
+	}
+	n.recv("B", large)
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
