@@ -41,7 +41,8 @@ const (
 	// MaxNear is how many distances one message holds.
 	MaxNear = maxHeeded
 
-	waveRumors = 10
+	// A wave costs every node about 10 KB, so it should be for as many rumors.
+	waveRumors = 50
 	wavePause  = time.Minute
 	// A tree whose number was not raised for treeLife is not used any more.
 	treeLife = 10 * time.Minute
@@ -97,7 +98,9 @@ type landmarkTree struct {
 	offers   []wayOffer // by slot
 	raised   time.Time  // when the number was heard of
 	due      time.Time  // when the shortest way is taken, zero = nothing changed
-	news     bool       // neighbours are to be told
+	news     bool       // all neighbours are to be told
+	turned   bool       // the next hop and the one before are
+	told     int        // slot of the one that knows that it is, -1 = none
 }
 
 // grove is the trees of one group's landmarks.
@@ -193,7 +196,7 @@ func (s *State) plant(v *grove, landmark uint64) *landmarkTree {
 	if _, listed := slices.BinarySearch(v.roster, landmark); !listed {
 		return nil
 	}
-	t := &landmarkTree{landmark: landmark, self: landmark == landmarkOf(v.group, s.cfg.Self), parent: -1, distance: far, since: s.now}
+	t := &landmarkTree{landmark: landmark, self: landmark == landmarkOf(v.group, s.cfg.Self), parent: -1, told: -1, distance: far, since: s.now}
 	i, _ := slices.BinarySearchFunc(v.trees, landmark, func(t *landmarkTree, x uint64) int { return cmp.Compare(t.landmark, x) })
 	v.trees = slices.Insert(v.trees, i, t)
 	return t
@@ -353,13 +356,13 @@ func (s *State) chooseWay(t *landmarkTree) {
 	if fresh {
 		t.known, t.number, t.raised, t.least = true, newest, s.now, far
 	}
-	before, parent := t.distance, t.parent
+	before := int(t.distance)
 	t.parent, t.distance = best, distance
 	t.least = min(t.least, distance)
 	// A distance that changed a little is told with the next number.
-	if fresh || best != parent || distance == far && before != far || distance < before-min(before, landmarkHop) {
-		t.news = true
-	}
+	change := int(distance) - before
+	t.news = t.news || fresh || max(change, -change) >= landmarkHop
+	t.turned = t.parent != t.told
 }
 
 // tendLandmarks takes the ways that are due and tells neighbours what changed. It
@@ -376,7 +379,7 @@ func (s *State) tendLandmarks() (next time.Time) {
 			if !t.due.IsZero() && (next.IsZero() || t.due.Before(next)) {
 				next = t.due
 			}
-			told = told || t.news
+			told = told || t.news || t.turned
 		}
 		if !told {
 			continue
@@ -387,7 +390,7 @@ func (s *State) tendLandmarks() (next time.Time) {
 			}
 		}
 		for _, t := range v.trees {
-			t.news = false
+			t.news, t.turned, t.told = false, false, t.parent
 		}
 	}
 	return next
@@ -398,7 +401,8 @@ func (s *State) tendLandmarks() (next time.Time) {
 func (s *State) tellNear(l *link, v *grove, all bool) {
 	msg := &Have{Group: v.group}
 	for _, t := range v.trees {
-		if t.known && (all || t.news) && len(msg.Near) < MaxNear {
+		about := all || t.news || t.turned && (l.slot == t.parent || l.slot == t.told)
+		if t.known && about && len(msg.Near) < MaxNear {
 			msg.Near = append(msg.Near, Near{t.landmark, t.number, t.distance, t.parent == l.slot})
 		}
 	}
@@ -425,6 +429,9 @@ func (s *State) treesLose(l *link) {
 			t.former.clear(l.slot)
 			if l.slot < len(t.offers) {
 				t.offers[l.slot] = wayOffer{}
+			}
+			if t.told == l.slot {
+				t.told = -1
 			}
 			if t.parent == l.slot {
 				t.parent, t.due = -1, s.now

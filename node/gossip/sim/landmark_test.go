@@ -37,7 +37,7 @@ func TestLandmarks(t *testing.T) {
 		good bool
 	}{{gossip.PushRooted, true}, {gossip.PushShared, false}} {
 		n := grown(1, 120, 6, func(cfg *Config) { cfg.Paths, cfg.Silent, cfg.Core.Push = true, nil, c.push })
-		seldom(n, 20) // the landmarks hear of it
+		seldom(n, 60) // the landmarks hear of it
 		stretch, redundancy := seldom(n, 40)
 		t.Logf("push mode %d: last hop %.2f times the shortest way's, %.3f duplicates per delivery", c.push, stretch, redundancy)
 		if good := stretch <= 1.5 && redundancy <= 0.05; good != c.good {
@@ -55,7 +55,7 @@ func TestLandmarksDie(t *testing.T) {
 	}
 	for seed := range uint64(campaign(t, 1)) {
 		n := grown(seed, 120, 6, func(c *Config) { c.Silent = nil })
-		seldom(n, 20)
+		seldom(n, 60)
 		for i := range 40 {
 			n.Crash(3 * i)
 			n.Publish(3*i+1, 7, 0, fmt.Append(nil, "crash ", i))
@@ -120,7 +120,7 @@ func TestSinkholes(t *testing.T) {
 			return core
 		}
 	})
-	seldom(n, 20)
+	seldom(n, 60)
 	began := n.Now()
 	for k := range 60 {
 		if i := k * 61 % 120; !hostile(i) {
