@@ -84,8 +84,9 @@ func TestSteadyState(t *testing.T) {
 	}
 	nodes := large(100, 1000)
 	for _, degree := range []int{6, 10, 30} {
-		for _, origins := range []int{nodes, 20} {
-			steadyState(t, nodes, degree, origins)
+		steadyState(t, nodes, degree, nodes)
+		if nodes == 1000 {
+			steadyState(t, nodes, degree, 20)
 		}
 	}
 }
@@ -99,7 +100,10 @@ func steadyState(t *testing.T, nodes, degree, origins int) {
 		}
 		n.Run(10 * time.Second)
 	}
-	early := 50 + 10*(nodes-origins)*20/nodes // trees of single origins form with every rumor
+	early := 60
+	if origins < nodes {
+		early = 30 * origins // each has a tree, which gets better with every rumor
+	}
 	publish(early)
 	before := n.Stats()
 	publish(100)
