@@ -29,6 +29,6 @@
 //	A closed                     the node has closed its connection.
 //
 // Two bytes written as id id are any that the node chose, and in what the same module sends
-// afterwards they are these. Behind two or more blanks stand words. Modules A and C are
-// those of one node, B is a module of its neighbour.
+// afterwards they are these. Behind three or more blanks stand words. Modules A and C are
+// those of one node, B is a module of its neighbour; D speaks to the DHT API of A's node.
 package docs

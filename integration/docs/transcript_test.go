@@ -3,7 +3,9 @@ package docs
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"hearsay/apibridge"
 	"hearsay/integration"
+	"hearsay/node"
 )
 
 // patience is for what takes milliseconds on an idle machine.
@@ -39,10 +43,14 @@ func TestTranscripts(t *testing.T) {
 }
 
 // spoken is one line of a transcript.
-var spoken = regexp.MustCompile(`^([A-Z])(?:([<>]) ((?:(?:[0-9a-f]{2}|id) ?)+)| closed)(?:  .*)?$`)
+var spoken = regexp.MustCompile(`^([A-Z])(?:([<>]) ((?:(?:[0-9a-f]{2}|id) {0,2})+)| closed)(?: .*)?$`)
 
 func replay(t *testing.T, text string) {
-	c := integration.New(t, 2)
+	// Only module D uses the table of values, which needs Kademlia.
+	table := integration.WithConfig(func(_ int, cfg *node.Config) {
+		cfg.Kademlia = strings.Contains(text, "\nD>") || strings.HasPrefix(text, "D>")
+	})
+	c := integration.New(t, 2, table)
 	modules := make(map[string]*module)
 	for line := range strings.Lines(text) {
 		line = strings.TrimRight(line, "\n")
@@ -55,11 +63,16 @@ func replay(t *testing.T, text string) {
 		}
 		mod := modules[m[1]]
 		if mod == nil {
-			node := 0
-			if m[1] == "B" {
-				node = 1
+			var address string
+			switch m[1] {
+			case "B":
+				address = c.Node(1).API()
+			case "D":
+				address = serveDHT(t, c.Node(0).Running())
+			default:
+				address = c.Node(0).API()
 			}
-			mod = dial(t, c.Node(node).API())
+			mod = dial(t, address)
 			modules[m[1]] = mod
 		}
 		switch m[2] {
@@ -80,6 +93,23 @@ func replay(t *testing.T, text string) {
 			t.Errorf("%s is told what the transcript does not show: % x", name, rest)
 		}
 	}
+}
+
+// serveDHT serves the DHT API of a node.
+func serveDHT(t *testing.T, n *node.Node) string {
+	ln, err := apibridge.Listen("127.0.0.1:0", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := apibridge.NewDHT(n.ValueModules(), apibridge.DHTOptions{})
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ln) }()
+	t.Cleanup(func() {
+		if err := errors.Join(server.Close(context.Background()), <-done); err != nil {
+			t.Error(err)
+		}
+	})
+	return ln.Addr().String()
 }
 
 // module is a connection to a node's API.
