@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,7 +80,9 @@ func goEnv(t *testing.T, name string) string {
 var (
 	runs   = regexp.MustCompile(`^(\w+) runs until "(.*)"$`)
 	prints = regexp.MustCompile(`^prints "(.*)"$`)
+	soon   = regexp.MustCompile(`^prints soon "(.*)"$`)
 	said   = regexp.MustCompile(`^(\w+) prints "(.*)"$`)
+	types  = regexp.MustCompile(`^(\w+) types "(.*)"$`)
 	ends   = regexp.MustCompile(`^(\w+) ends$`)
 	exits  = regexp.MustCompile(`^exits (\d+)$`)
 	file   = regexp.MustCompile(`^file (\S+)$`)
@@ -103,6 +106,11 @@ func (w *walk) page(list []step) {
 		case said.MatchString(d):
 			m := said.FindStringSubmatch(d)
 			w.find(m[1]).await(m[2])
+		case types.MatchString(d):
+			m := types.FindStringSubmatch(d)
+			if _, err := io.WriteString(w.find(m[1]).in, m[2]+"\n"); err != nil {
+				w.Fatal(err)
+			}
 		case ends.MatchString(d):
 			w.find(ends.FindStringSubmatch(d)[1]).end()
 		case file.MatchString(d):
@@ -115,6 +123,8 @@ func (w *walk) page(list []step) {
 		case exits.MatchString(d):
 			code, _ := strconv.Atoi(exits.FindStringSubmatch(d)[1])
 			w.run(s, dir, code)
+		case soon.MatchString(d):
+			w.again(s, dir, regexp.MustCompile("(?m)"+soon.FindStringSubmatch(d)[1]))
 		case prints.MatchString(d):
 			out := w.run(s, dir, 0)
 			if want := prints.FindStringSubmatch(d)[1]; !regexp.MustCompile("(?m)" + want).MatchString(out) {
@@ -126,35 +136,53 @@ func (w *walk) page(list []step) {
 	}
 }
 
+// again runs commands until they end with 0 and print such a line.
+func (w *walk) again(s step, dir string, line *regexp.Regexp) {
+	for end := time.Now().Add(patience); ; {
+		out, code := w.try(s, dir)
+		if code == 0 && line.MatchString(out) {
+			return
+		}
+		if time.Now().After(end) {
+			w.Fatalf("line %d: no line like %q in %v, but with exit code %d:\n%s", s.line, line, patience, code, out)
+		}
+	}
+}
+
 // shell is bash in the network of this walk.
 func (w *walk) shell(text, dir string) *exec.Cmd {
-	cmd := exec.Command("nsenter", "--preserve-credentials", "-U", "-n", "-t", w.world, "bash", "-euo", "pipefail", "-c", text)
+	cmd := exec.Command("nsenter", "--preserve-credentials", "-U", "-n", "-t", w.world, "bash", "-eu", "-c", text)
 	cmd.Dir = dir
 	return cmd
 }
 
-// run runs commands to their end.
-func (w *walk) run(s step, dir string, code int) string {
+// run runs commands to their end, and gives their output.
+func (w *walk) run(s step, dir string, want int) string {
+	out, code := w.try(s, dir)
+	if code != want {
+		w.Fatalf("line %d: exit code %d, and not %d:\n%s", s.line, code, want, out)
+	}
+	w.Log(out)
+	return out
+}
+
+func (w *walk) try(s step, dir string) (out string, code int) {
 	ctx, cancel := context.WithTimeout(w.Context(), 2*patience)
 	defer cancel()
 	cmd := w.shell(s.text, dir)
 	cmd.Env = w.env
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
+	var both bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &both, &both
 	if err := cmd.Start(); err != nil {
 		w.Fatal(err)
 	}
 	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	defer stop()
 	err := cmd.Wait()
-	stop()
 	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
 		w.Fatal(err)
 	}
-	if got := cmd.ProcessState.ExitCode(); got != code {
-		w.Fatalf("line %d: exit code %d, and not %d:\n%s", s.line, got, code, &out)
-	}
-	w.Logf("%s", &out)
-	return out.String()
+	return both.String(), cmd.ProcessState.ExitCode()
 }
 
 // background is something that goes on.
@@ -162,6 +190,7 @@ type background struct {
 	w    *walk
 	name string
 	cmd  *exec.Cmd
+	in   io.WriteCloser
 	done chan struct{}
 
 	mu     sync.Mutex
@@ -184,6 +213,10 @@ func (w *walk) start(name string, cmd *exec.Cmd) *background {
 	}
 	b := &background{w: w, name: name, cmd: cmd, done: make(chan struct{}), grown: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr, cmd.Env = b, b, w.env
+	var err error
+	if b.in, err = cmd.StdinPipe(); err != nil {
+		w.Fatal(err)
+	}
 	// Bash and what it runs are interrupted together, as in a terminal.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {

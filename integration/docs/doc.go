@@ -10,6 +10,7 @@
 //	<!-- test -->                            it ends with exit code 0
 //	<!-- test: exits 3 -->                   … 3
 //	<!-- test: prints "REGEXP" -->           it ends with 0, and its output has such a line
+//	<!-- test: prints soon "REGEXP" -->      the same, if it is tried for a while
 //	<!-- test: NAME runs until "REGEXP" -->  it goes on in the background when its output has such a line
 //	<!-- test: in the checkout -->           as the first, in the folder of the sources;
 //	                                         ": " and one of the others may follow
@@ -18,6 +19,7 @@
 // Without a block behind it, or with one that shows what is printed, a comment can also say
 //
 //	<!-- test: NAME prints "REGEXP" -->      the output of what was started as NAME has such a line, soon
+//	<!-- test: NAME types "TEXT" -->         it gets this line as input
 //	<!-- test: NAME ends -->                 it is interrupted, and ends with 0
 //
 // A block behind <!-- test: file NAME --> becomes that file in the page's folder.
