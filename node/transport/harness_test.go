@@ -357,6 +357,16 @@ func hello(t testing.TB, session, answers uint64) []byte {
 	return b
 }
 
+// helloOf is one that tells a clock and the work that is asked for.
+func helloOf(t testing.TB, clock time.Time, work uint32) []byte {
+	t.Helper()
+	b, err := wire.AppendHello(nil, wire.Hello{Version: 1, Network: "test", Session: 1, Time: uint64(clock.UnixMilli()), Work: work})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func frame(t testing.TB, m gossip.Message) []byte {
 	t.Helper()
 	b, err := wire.AppendFrame(nil, m)

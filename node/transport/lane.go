@@ -179,7 +179,11 @@ func (n *lane) write() {
 			continue
 		}
 		if err := n.flush(batch, fuse); err != nil {
-			l.fail(endReset, explain(err))
+			if err == errRationed {
+				l.fail(endRelay, err)
+			} else {
+				l.fail(endReset, explain(err))
+			}
 			return
 		}
 		clear(batch)
@@ -239,6 +243,9 @@ func (n *lane) flush(batch []gossip.Message, fuse *time.Timer) error {
 	*buf = b
 	fuse.Reset(t.timing.flush)
 	defer fuse.Stop()
+	if l := n.link; l.quota > 0 && l.carried[Out].Load()+int64(len(b)) > l.quota*7/8 {
+		return errRationed // or the relay would cut it in the middle
+	}
 	n.link.carried[Out].Add(int64(len(b)))
 	_, err := n.stream.Write(b)
 	return err

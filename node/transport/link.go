@@ -62,6 +62,8 @@ type link struct {
 	harder    chan struct{}   // closed when it has to end at once after all
 	done      chan struct{}   // closed when the streams are closed
 	carried   [2]atomic.Int64 // bytes, by Direction
+	quota     int64           // of bytes each way, and
+	lifetime  time.Duration   // of a connection through a relay; 0 = as much and long as one likes
 	quiet     atomic.Bool     // all streams came to their proper end
 	silenced  atomic.Bool     // nothing more is emitted
 
@@ -129,6 +131,7 @@ func (l *link) run() {
 	if isUp {
 		l.stage, l.since = up, time.Now()
 		n := l.out[gossipLane]
+		l.quota, l.lifetime = allowance(n.stream.Conn())
 		n.running = true
 		n.start()
 		l.startReading(gossipLane, in)

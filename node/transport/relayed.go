@@ -18,25 +18,36 @@ const (
 	// relayData and relayTime are what relays allow where they do not say it.
 	relayData = 128 << 10
 	relayTime = 2 * time.Minute
-	// rationPause is how often a link looks at what it has carried. In that time
-	// 32 KiB, the rest of the ration, are as much as eight of the largest rumors
-	// that go this way.
+	// rationPause is how often a link looks at what it has carried. With three
+	// quarters of the quota used it ends when all that is queued has got through;
+	// what would go beyond seven eighths is not written any more, and the link is
+	// over at once.
 	rationPause = 250 * time.Millisecond
 )
 
-// ration bounds the life of a link that goes through a relay.
-func (l *link) ration(conn network.Conn) {
-	data, lifetime := int64(relayData), relayTime
+// allowance is what a connection may carry in each direction and how long it
+// lasts: 0, 0 unless it goes through a relay.
+func allowance(conn network.Conn) (data int64, lifetime time.Duration) {
+	if !conn.Stat().Limited {
+		return 0, 0
+	}
+	data, lifetime = relayData, relayTime
 	if d, ok := conn.Stat().Extra[client.StatLimitData].(uint64); ok && d > 0 {
 		data = int64(min(d, 1<<62))
 	}
 	if d, ok := conn.Stat().Extra[client.StatLimitDuration].(time.Duration); ok && d > 0 {
 		lifetime = d
 	}
+	return data, lifetime
+}
+
+// ration ends a link that goes through a relay in an orderly way before the relay
+// would, and when there is a direct connection.
+func (l *link) ration(conn network.Conn) {
 	direct := make(chan struct{}, 1)
 	stop := l.t.onDirect(l.peer, direct)
 	defer stop()
-	over := time.NewTimer(lifetime*3/4 - time.Since(conn.Stat().Opened))
+	over := time.NewTimer(l.lifetime*3/4 - time.Since(conn.Stat().Opened))
 	defer over.Stop()
 	look := time.NewTicker(rationPause)
 	defer look.Stop()
@@ -49,7 +60,7 @@ func (l *link) ration(conn network.Conn) {
 			err = errDirect
 		case <-over.C:
 		case <-look.C:
-			if max(l.carried[Out].Load(), l.carried[In].Load()) < data*3/4 {
+			if max(l.carried[Out].Load(), l.carried[In].Load()) < l.quota*3/4 {
 				continue
 			}
 		}
