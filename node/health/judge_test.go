@@ -1,7 +1,9 @@
 package health
 
 import (
+	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -180,5 +182,22 @@ func TestUnfitInterfaces(t *testing.T) {
 	}
 	if _, has := Unfit()["lo"]; has {
 		t.Error("loopback is called unfit")
+	}
+}
+
+// The operator's handbook lists every kind as it is.
+func TestHandbookListsAllKinds(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range Kinds() {
+		row := fmt.Sprintf("| `%s` | %s | %s", k.Code, k.Severity, k.Title)
+		if k.Delay > 0 {
+			row += fmt.Sprintf(" (after %s)", strings.NewReplacer("1m0s", "1 min", "s", " s").Replace(k.Delay.String()))
+		}
+		if !strings.Contains(string(text), row+" |\n") {
+			t.Errorf("docs/operator.md lacks the row\n%s |", row)
+		}
 	}
 }
