@@ -72,6 +72,8 @@ func (b *banner) write(w io.Writer, s style) {
 func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) {
 	s := a.style()
 	linked := map[string]bool{}
+	joined := a.progress("looking for others")
+	defer joined()
 	for {
 		select {
 		case <-done:
@@ -79,6 +81,9 @@ func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) {
 		case e, ok := <-events:
 			if !ok {
 				return
+			}
+			if e.What == "linked" {
+				joined()
 			}
 			a.showEvent(e, linked, s)
 		}

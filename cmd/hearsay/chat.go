@@ -167,7 +167,7 @@ func (t *chat) input() (lines <-chan string, end func(), err error) {
 		io.Writer
 	}{in, t.stdout}, "> ")
 	resize := func() {
-		if w, h, err := term.GetSize(int(in.Fd())); err == nil {
+		if w, h, err := term.GetSize(int(in.Fd())); err == nil && w > 0 && h > 0 { // else it is not known
 			terminal.SetSize(w, h)
 		}
 	}

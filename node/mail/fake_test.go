@@ -123,9 +123,21 @@ func (p *post) start(who *person, dir string, store Store) *person {
 			return who
 		}
 	}
+	p.mu.Lock()
 	p.nodes = append(p.nodes, who)
+	p.mu.Unlock()
 	synctest.Wait()
 	return who
+}
+
+// certificate is the one that the node told last.
+func (n *person) certificate() []byte { return n.cfg.Certificate(n.id.ID()) }
+
+// count is how many keys there are.
+func (k *Keys) count() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.keys)
 }
 
 // tell hands a rumor to all nodes that run, but to who said it.

@@ -333,7 +333,7 @@ func TestKeys(t *testing.T) {
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Fatalf("%v, %v", info, err)
 		}
-		first := b.cert
+		first := b.certificate()
 		b.end()
 		p.start(b, dir, nil)
 		parse := func(b []byte) *envelope.Certificate {
@@ -343,17 +343,17 @@ func TestKeys(t *testing.T) {
 			}
 			return c
 		}
-		if c, d := parse(first), parse(b.cert); c.Key != d.Key {
+		if c, d := parse(first), parse(b.certificate()); c.Key != d.Key {
 			t.Error("a restart made another key")
 		}
 		p.lost = func(peer.ID) bool { return true }
-		old := parse(b.cert)
+		old := parse(b.certificate())
 		time.Sleep(keyAge - time.Minute)
 		// Whoever has only an old presence of b seals to its old key.
 		p.send(a, "to the old key", Options{Relay: true, NoReceipt: true}, b)
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		renewed := parse(b.cert)
+		renewed := parse(b.certificate())
 		if renewed.Key == old.Key || renewed.Seq <= old.Seq {
 			t.Errorf("after %v the key is the same: %v; sequence %d, then %d", keyAge, renewed.Key == old.Key, old.Seq, renewed.Seq)
 		}
@@ -364,12 +364,12 @@ func TestKeys(t *testing.T) {
 		want(t, b, "to the new key")
 		b.end()
 		p.start(b, dir, nil)
-		if len(b.cfg.Keys.keys) != 2 {
-			t.Errorf("%d keys after a restart, want the old one, too", len(b.cfg.Keys.keys))
+		if b.cfg.Keys.count() != 2 {
+			t.Errorf("%d keys after a restart, want the old one, too", b.cfg.Keys.count())
 		}
 		time.Sleep(certificateLife + maxLife + 2*sweepPause)
 		synctest.Wait()
-		if n := len(b.cfg.Keys.keys); n != 1 {
+		if n := b.cfg.Keys.count(); n != 1 {
 			t.Errorf("%d keys, want the old one forgotten", n)
 		}
 		for name, text := range map[string]string{

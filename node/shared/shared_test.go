@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +34,9 @@ type said struct {
 // speaker is a State of alice's whose words are kept.
 type speaker struct {
 	*State
-	all  []said
-	fail error
+	mu   sync.Mutex
+	said []said
+	err  error // what saying something fails with
 	end  func()
 }
 
@@ -43,10 +45,12 @@ func newSpeaker(t *testing.T, store Store) *speaker {
 	s := &speaker{}
 	var err error
 	s.State, err = New(Config{Self: alice, Lifetime: time.Hour, Store: store, Publish: func(_ context.Context, key string, payload []byte, lifetime time.Duration) error {
-		if s.fail != nil {
-			return s.fail
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.err != nil {
+			return s.err
 		}
-		s.all = append(s.all, said{key, payload, lifetime, time.Now()})
+		s.said = append(s.said, said{key, payload, lifetime, time.Now()})
 		return nil
 	}})
 	if err != nil {
@@ -59,6 +63,21 @@ func newSpeaker(t *testing.T, store Store) *speaker {
 	t.Cleanup(func() { s.end() })
 	synctest.Wait()
 	return s
+}
+
+// all is what was said so far.
+func (s *speaker) all() []said {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.said)
+}
+
+// fail has what is said from now on fail.
+func (s *speaker) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
 }
 
 func openJournal(t *testing.T, path string) *journal.Journal {
@@ -126,17 +145,17 @@ func TestOwn(t *testing.T) {
 		if err := s.Set(t.Context(), "mood", []byte("good")); err != nil {
 			t.Fatal(err)
 		}
-		if len(s.all) != 1 || s.all[0].key != "mood" || s.all[0].lifetime != time.Hour {
-			t.Fatalf("said %+v", s.all)
+		if len(s.all()) != 1 || s.all()[0].key != "mood" || s.all()[0].lifetime != time.Hour {
+			t.Fatalf("said %+v", s.all())
 		}
 		time.Sleep(10 * time.Hour)
 		synctest.Wait()
-		if n := len(s.all); n < 20 || n > 22 {
+		if n := len(s.all()); n < 20 || n > 22 {
 			t.Errorf("said %d times in 10 h, want every half hour", n)
 		}
 		other, _ := New(Config{Self: bob, Lifetime: time.Hour})
 		ow := other.Watch()
-		for i, a := range s.all {
+		for i, a := range s.all() {
 			other.Take(Rumor{Origin: alice, Epoch: 1, Seq: uint64(i + 1), Key: a.key, Expires: a.at.Add(a.lifetime), Payload: a.payload})
 		}
 		if got := changes(t, ow); !slices.Equal(got, []string{"alice mood=good"}) {
@@ -176,14 +195,14 @@ func TestDelete(t *testing.T) {
 		j.Close()
 		j = openJournal(t, path)
 		s = newSpeaker(t, j)
-		if len(s.all) != 1 || s.all[0].payload[1] != flagDeleted || s.all[0].lifetime > 40*time.Minute || s.all[0].lifetime < 39*time.Minute {
-			t.Errorf("after a restart said %+v", s.all)
+		if len(s.all()) != 1 || s.all()[0].payload[1] != flagDeleted || s.all()[0].lifetime > 40*time.Minute || s.all()[0].lifetime < 39*time.Minute {
+			t.Errorf("after a restart said %+v", s.all())
 		}
 		expect(t, s.State)
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if len(s.all) != 1 || len(s.own) != 0 {
-			t.Errorf("said %d times, %d keys left", len(s.all), len(s.own))
+		if len(s.all()) != 1 || len(s.own) != 0 {
+			t.Errorf("said %d times, %d keys left", len(s.all()), len(s.own))
 		}
 		n := 0
 		j.Values(journal.OwnState, func([]byte, json.RawMessage) error { n++; return nil })
@@ -208,8 +227,8 @@ func TestRestart(t *testing.T) {
 		j = openJournal(t, path)
 		s = newSpeaker(t, j)
 		expect(t, s.State, "alice a=2", "alice b=\x00\xff")
-		if len(s.all) != 2 {
-			t.Errorf("said %d values", len(s.all))
+		if len(s.all()) != 2 {
+			t.Errorf("said %d values", len(s.all()))
 		}
 	})
 }
@@ -218,16 +237,16 @@ func TestRestart(t *testing.T) {
 func TestRetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSpeaker(t, nil)
-		s.fail = errors.New("no epoch")
+		s.fail(errors.New("no epoch"))
 		if err := s.Set(t.Context(), "a", []byte("1")); err == nil || !strings.Contains(err.Error(), "as soon as it can be") {
 			t.Errorf("%v", err)
 		}
 		time.Sleep(time.Minute)
-		s.fail = nil
+		s.fail(nil)
 		time.Sleep(2 * retryPause)
 		synctest.Wait()
-		if len(s.all) != 1 {
-			t.Errorf("said %d times", len(s.all))
+		if len(s.all()) != 1 {
+			t.Errorf("said %d times", len(s.all()))
 		}
 	})
 }
