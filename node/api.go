@@ -104,12 +104,15 @@ type Status struct {
 	Degree     int
 	Neighbours int
 	Members    int // presences alive, this node included, without those taken for lost
-	Rumors     int // events kept
-	CacheSize  int
-	Held       int // rumors waiting for modules' votes
-	Interests  []uint16
-	Modules    int      // attached sessions and listeners
-	Warnings   []string // what a user should know, in words
+	// Size is how many nodes there are, this one included, and SizeDeviation the
+	// standard deviation of that; 0 = each of them is known.
+	Size, SizeDeviation float64
+	Rumors              int // events kept
+	CacheSize           int
+	Held                int // rumors waiting for modules' votes
+	Interests           []uint16
+	Modules             int      // attached sessions and listeners
+	Warnings            []string // what a user should know, in words
 	// Counters by name: what was received, sent, dropped and why.
 	Counters map[string]uint64
 }

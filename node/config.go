@@ -66,6 +66,10 @@ type Config struct {
 	Lifetime          time.Duration
 	Replay            time.Duration
 	AckTimeout        time.Duration
+	// Ports is where modules of this node meet those of other nodes, which are told
+	// in its presence; port 0 = at the P2P port. Ascending by application, up to
+	// gossip.MaxPorts. Gossip itself need not be told.
+	Ports []gossip.Port
 	// Agent is the name and version that others are told, up to 64 bytes.
 	Agent string
 }

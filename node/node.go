@@ -150,6 +150,7 @@ func (n *Node) assemble() error {
 		Network:           n.cfg.Network,
 		Epoch:             epoch,
 		Agent:             n.cfg.Agent,
+		Ports:             n.cfg.Ports,
 		Rand:              rand.New(rand.NewPCG(n.seed, epoch)),
 		Verifier:          verifier{n.cfg.DifficultyBits},
 		Degree:            n.cfg.Degree,

@@ -44,6 +44,7 @@ func (n *Node) Status() Status {
 			st.Members++
 		}
 	}
+	st.Size, st.SizeDeviation = n.EstimateSize()
 	for _, f := range n.health.monitor.Findings(time.Now()) { // at the last look
 		if f.Severity != health.Info {
 			st.Warnings = append(st.Warnings, f.Text+" What to do: "+f.Cure+".")

@@ -24,6 +24,8 @@ type banner struct {
 	Addrs    []string  `json:"addrs"`
 	API      string    `json:"api,omitempty"`     // host:port, left out if it is off
 	DHTAPI   string    `json:"dht_api,omitempty"` // the same
+	RPSAPI   string    `json:"rps_api,omitempty"` // the same
+	NSEAPI   string    `json:"nse_api,omitempty"` // the same
 	Control  string    `json:"control,omitempty"` // host:port, left out if it is off
 	StateDir string    `json:"state_dir"`
 	NewKey   bool      `json:"new_key,omitempty"` // the hostkey was made at this start
@@ -54,6 +56,12 @@ func (b *banner) write(w io.Writer, s style) {
 	fmt.Fprintf(w, "  API      %s\n", api)
 	if b.DHTAPI != "" {
 		fmt.Fprintf(w, "  DHT API  %s\n", b.DHTAPI)
+	}
+	if b.RPSAPI != "" {
+		fmt.Fprintf(w, "  RPS API  %s\n", b.RPSAPI)
+	}
+	if b.NSEAPI != "" {
+		fmt.Fprintf(w, "  NSE API  %s\n", b.NSEAPI)
 	}
 	fmt.Fprintf(w, "  state    %s\n", oneLine(b.StateDir))
 	for _, note := range b.Notes {

@@ -74,6 +74,12 @@ func (a *app) banner(as *assembly) *banner {
 	if as.dht != nil {
 		b.DHTAPI = as.dht.Addr().String()
 	}
+	if as.rps != nil {
+		b.RPSAPI = as.rps.Addr().String()
+	}
+	if as.nse != nil {
+		b.NSEAPI = as.nse.Addr().String()
+	}
 	if as.control != nil {
 		b.Control = as.control.Addr()
 	}

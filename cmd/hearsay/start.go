@@ -43,6 +43,8 @@ type assembly struct {
 	node    *node.Node
 	api     net.Listener    // of the Gossip API; nil if it is off
 	dht     net.Listener    // of the DHT API; nil if it is off
+	rps     net.Listener    // of the RPS API; nil if it is off
+	nse     net.Listener    // of the NSE API; nil if it is off
 	modules []moduleAPI     // all that are on
 	control *control.Server // nil if it is off; from the time when the node is ready
 
@@ -96,8 +98,14 @@ func (as *assembly) open() error {
 	if as.api, as.apiMoved, err = listenAPI(cfg); err != nil {
 		return err
 	}
-	if !cfg.DHTAPI.Off {
-		if as.dht, err = apibridge.Listen(cfg.DHTAPI.Address(), cfg.APIAllowRemote); err != nil {
+	for _, api := range []struct {
+		at config.Endpoint
+		ln *net.Listener
+	}{{cfg.DHTAPI, &as.dht}, {cfg.RPSAPI, &as.rps}, {cfg.NSEAPI, &as.nse}} {
+		if api.at.Off {
+			continue
+		}
+		if *api.ln, err = apibridge.Listen(api.at.Address(), cfg.APIAllowRemote); err != nil {
 			return err
 		}
 	}
@@ -133,6 +141,7 @@ func (as *assembly) open() error {
 		AckTimeout:        cfg.AckTimeout,
 		ContinueMongering: cfg.ContinueMongering,
 		Agent:             agent(),
+		Ports:             modulePorts(cfg),
 	})
 	if err != nil {
 		return err
@@ -147,6 +156,12 @@ func (as *assembly) open() error {
 	}
 	if as.dht != nil {
 		as.modules = append(as.modules, moduleAPI{as.dht, apibridge.NewDHT(as.node.ValueModules(), apibridge.DHTOptions{Limits: options.Limits})})
+	}
+	if as.rps != nil {
+		as.modules = append(as.modules, moduleAPI{as.rps, apibridge.NewRPS(sampling{as.node}, apibridge.RPSOptions{Limits: options.Limits})})
+	}
+	if as.nse != nil {
+		as.modules = append(as.modules, moduleAPI{as.nse, apibridge.NewNSE(as.node, options.Limits)})
 	}
 	return nil
 }
@@ -182,7 +197,7 @@ func (as *assembly) close() {
 	if as.node != nil {
 		as.node.Close() // which does nothing to one that has run
 	}
-	for _, ln := range []net.Listener{as.api, as.dht} {
+	for _, ln := range []net.Listener{as.api, as.dht, as.rps, as.nse} {
 		if ln != nil {
 			ln.Close()
 		}

@@ -57,6 +57,16 @@ type Config struct {
 	// usual port 7401 may be that of another program.
 	DHTAPI Endpoint
 
+	// RPSAPI ([rps] api_address) and NSEAPI ([nse] api_address) are where the RPS
+	// and the NSE API listen for modules. Default none, for the same reason.
+	RPSAPI, NSEAPI Endpoint
+
+	// Onion ([rps] onion_address, else [onion] p2p_address or listen_address) is
+	// where the Onion module beside this node meets those of others. Its port is
+	// told to other nodes, whose RPS API offers it to their Onion modules. Default
+	// none. A [onion] section that this node cannot read is left alone.
+	Onion Endpoint
+
 	// APIAllowRemote (api_allow_remote) permits API addresses that are not loopback
 	// ones. The APIs know no passwords: whoever reaches it announces in
 	// this node's name and reads what it learns. Default false.
@@ -200,6 +210,9 @@ func Default() *Config {
 		ListenDefault:     true,
 		API:               Endpoint{Host: "127.0.0.1", Port: DefaultAPIPort, Default: true},
 		DHTAPI:            Endpoint{Off: true},
+		RPSAPI:            Endpoint{Off: true},
+		NSEAPI:            Endpoint{Off: true},
+		Onion:             Endpoint{Off: true},
 		DifficultyBits:    16,
 		AckTimeout:        3 * time.Second,
 		ValidationTimeout: 30 * time.Second,

@@ -121,12 +121,16 @@ func (p *parser) sane(data []byte) bool {
 }
 
 func (p *parser) statement(st statement) {
-	if st.err != nil && !isShared(st.section) {
+	if st.err != nil && !isShared(st.section) && st.section != "onion" {
 		p.add(st.line, "", fmt.Errorf("%s: %w", quote(st.text), st.err))
 		return
 	}
 	if isShared(st.section) {
 		p.sharedStatement(st)
+		return
+	}
+	if st.section == "onion" {
+		p.onionStatement(st)
 		return
 	}
 	if !isOurs(st.section) {
@@ -179,6 +183,20 @@ func (p *parser) sharedStatement(st statement) {
 	}
 	p.lines[name] = st.line
 	p.set(s, st.line, raw)
+}
+
+// onionStatement looks where the Onion module meets those of others: the section
+// is another program's, so what cannot be read there is no mistake.
+func (p *parser) onionStatement(st statement) {
+	key, raw, err := split(st.text)
+	if st.err != nil || err != nil || !slices.Contains(elsewhere, key) || p.lines["rps.onion_address"] != 0 {
+		return
+	}
+	if v, err := unquote(raw); err == nil {
+		if e, err := parseEndpoint(v.text); err == nil && e.Port != 0 {
+			p.config.Onion = e
+		}
+	}
 }
 
 func notPlain(r rune) bool { return r <= ' ' || r > '~' }

@@ -94,6 +94,9 @@ func drawConfig(t *rapid.T) *Config {
 	}
 	if boolean("DHT API") {
 		c.DHTAPI = Endpoint{Host: "127.0.0.1", Port: port(15001, 20000, "DHT port")}
+		c.RPSAPI = Endpoint{Host: "127.0.0.1", Port: port(20001, 25000, "RPS port")}
+		c.NSEAPI = Endpoint{Host: "127.0.0.1", Port: port(25001, 30000, "NSE port")}
+		c.Onion = Endpoint{Host: "127.0.0.1", Port: port(30001, 35000, "Onion port")}
 	}
 	switch num(0, 2, "control") {
 	case 1:

@@ -28,12 +28,12 @@ type setting struct {
 
 // sections have settings, in the order of README.md and WriteTo; "" is the part
 // before any section.
-var sections = []string{"", "gossip", "dht", "hearsay"}
+var sections = []string{"", "gossip", "dht", "rps", "nse", "hearsay"}
 
 // shared sections are read by other programs as well: one file configures all
 // modules of a phone, and its DHT may be another one than ours. What we do not
 // know there is left alone.
-var shared = []string{"dht"}
+var shared = []string{"dht", "rps", "nse"}
 
 func isOurs(section string) bool { return slices.Contains(sections, section) && !isShared(section) }
 
@@ -127,6 +127,17 @@ var settings = []setting{
 	{section: "dht", key: "api_address", field: "DHTAPI",
 		about: "Where modules reach the DHT API, which the other limits of [gossip] hold for as well",
 		codec: endpoint(func(c *Config) *Endpoint { return &c.DHTAPI }, "host:port, port 0 = any free one; empty or off = no API", nil)},
+
+	{section: "rps", key: "api_address", field: "RPSAPI",
+		about: "Where modules reach the RPS API: random peers",
+		codec: endpoint(func(c *Config) *Endpoint { return &c.RPSAPI }, "host:port, port 0 = any free one; empty or off = no API", nil)},
+	{section: "rps", key: "onion_address", field: "Onion",
+		about: "Where this phone's Onion module meets those of others, which learn it by RPS; unset = p2p_address of [onion]",
+		codec: endpoint(func(c *Config) *Endpoint { return &c.Onion }, "host:port, of which the port counts; empty or off = there is none", nil)},
+
+	{section: "nse", key: "api_address", field: "NSEAPI",
+		about: "Where modules reach the NSE API: the size of the network",
+		codec: endpoint(func(c *Config) *Endpoint { return &c.NSEAPI }, "host:port, port 0 = any free one; empty or off = no API", nil)},
 
 	{section: "hearsay", key: "state_dir", field: "StateDir", path: true,
 		about: "Folder for what must survive a restart, one for each node",

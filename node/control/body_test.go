@@ -21,7 +21,7 @@ func TestAnswers(t *testing.T) {
 	for _, c := range []struct{ method, path, body, want string }{
 		{"GET", "/v1/id", "", `{"version":1,"id":"13gQNg33a","addrs":["/ip4/127.0.0.1/tcp/6001/p2p/13gQNg33a"],"network":"test","agent":"hearsay/1","pid":42}`},
 		{"GET", "/v1/status", "", `{"version":1,"id":"13gQNg33a","network":"test","agent":"hearsay/1","started":"2026-01-02T03:04:05Z",` +
-			`"addrs":["/ip4/127.0.0.1/tcp/6001/p2p/13gQNg33a"],"difficulty_bits":16,"degree":8,"neighbours":1,"members":0,"rumors":0,"cache_size":0,` +
+			`"addrs":["/ip4/127.0.0.1/tcp/6001/p2p/13gQNg33a"],"difficulty_bits":16,"degree":8,"neighbours":1,"members":0,"size":0,"size_deviation":0,"rumors":0,"cache_size":0,` +
 			`"held":0,"interests":[],"modules":0,"warnings":[],"counters":{"received":7}}`},
 		{"GET", "/v1/peers", "", `{"version":1,"peers":[{"id":"1622Wu","state":"neighbour","since":"2026-01-02T03:04:05Z","addrs":["/ip4/127.0.0.1/tcp/6002"],` +
 			`"direction":"out","transport":"tcp","rtt_ms":1.5,"source":"lan","interests":[1]}]}`},

@@ -35,6 +35,8 @@ type Status struct {
 	Degree     int               `json:"degree"`
 	Neighbours int               `json:"neighbours"`
 	Members    int               `json:"members"`
+	Size       float64           `json:"size"`
+	Deviation  float64           `json:"size_deviation"`
 	Rumors     int               `json:"rumors"`
 	CacheSize  int               `json:"cache_size"`
 	Held       int               `json:"held"`
@@ -64,7 +66,7 @@ func statusOf(s node.Status) Status {
 	return Status{
 		Version: Version, ID: s.ID.String(), Network: s.Network, Agent: s.Agent,
 		Started: s.Started, Addrs: list(s.Addrs), Difficulty: s.Difficulty,
-		Degree: s.Degree, Neighbours: s.Neighbours, Members: s.Members,
+		Degree: s.Degree, Neighbours: s.Neighbours, Members: s.Members, Size: s.Size, Deviation: s.SizeDeviation,
 		Rumors: s.Rumors, CacheSize: s.CacheSize, Held: s.Held,
 		Interests: list(s.Interests), Modules: s.Modules,
 		Warnings: list(s.Warnings), Counters: counters,
