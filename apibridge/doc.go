@@ -1,5 +1,6 @@
-// Package apibridge lets local modules use a node: it serves the module API of
-// the "voidphone" course (package apimsg has its messages) over TCP. A module
+// Package apibridge lets local modules use a node: it serves the module APIs of
+// the "voidphone" course (package apimsg has their messages) over TCP:
+// [GossipServer] for rumors, [DHTServer] for values. A module
 // is any program on this machine; it ANNOUNCEs data for the node to spread,
 // asks by NOTIFY to be told of a data type, is told by NOTIFICATION, and says
 // by VALIDATION whether what it was told is well-formed.

@@ -11,7 +11,8 @@ import (
 
 const (
 	// Own values are spread again after renewAfter, give or take a quarter. While
-	// nobody has taken them, that is tried in pauses from firstRetry to lastRetry.
+	// fewer than placeNodes nodes have them, that is lastRetry, and while nobody has
+	// taken them, they are tried in pauses from firstRetry to lastRetry.
 	renewAfter = 10 * time.Minute
 	firstRetry = time.Second
 	lastRetry  = time.Minute
@@ -19,6 +20,9 @@ const (
 	// it on, give or take a quarter: of many holders one is first, and the others
 	// hear of it. A quarter of the nodes gone in that time would do no harm.
 	handOnAfter = 10 * time.Minute
+	// handOnAlways is how often a holder hands a record on however much it hears of
+	// it: who offers it to all holders all the time cannot make it die out with them.
+	handOnAlways = time.Hour
 	// maxCopies is the most nodes at one place that a value is given to at its
 	// owner's wish.
 	maxCopies = 20
@@ -37,6 +41,7 @@ type own struct {
 	due    time.Time // zero: at once
 	retry  time.Duration
 	busy   bool // being spread
+	given  bool // others have it, so that an offer is enough
 }
 
 // Run spreads what is put here and hands on what others have put, until ctx ends.
@@ -81,7 +86,7 @@ func (s *Service) Run(ctx context.Context) {
 			sweep = now.Add(sweepTick)
 		}
 		if now.After(next) && known {
-			for _, key := range s.store.quiet(now.Add(-handOnAfter)) {
+			for _, key := range s.store.quiet(now.Add(-handOnAfter), now.Add(-handOnAlways)) {
 				if !begin(func() { s.handOn(ctx, key) }) {
 					return
 				}
@@ -131,18 +136,24 @@ func (s *Service) due(now time.Time) (keys []Key) {
 func (s *Service) spread(ctx context.Context, key Key) (copies int) {
 	s.mu.Lock()
 	o := s.own[key]
-	s.mu.Unlock()
 	if o == nil {
+		s.mu.Unlock()
 		return 0
 	}
-	copies = s.distribute(ctx, []*Record{o.record}, o.copies, false)
+	given := o.given
+	s.mu.Unlock()
+	copies = s.distribute(ctx, []*Record{o.record}, o.copies, given)
 	s.count.spread.Add(uint64(copies))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	o.busy = false
-	if copies > 0 {
+	o.given = o.given || copies > 0
+	switch {
+	case copies >= placeNodes:
 		o.due, o.retry = time.Now().Add(jitter(renewAfter)), 0
-	} else {
+	case copies > 0: // the network is small, or not well known yet
+		o.due, o.retry = time.Now().Add(jitter(lastRetry)), 0
+	default:
 		o.retry = min(max(2*o.retry, firstRetry), lastRetry)
 		o.due = time.Now().Add(jitter(o.retry))
 	}

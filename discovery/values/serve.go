@@ -14,6 +14,11 @@ const (
 	peerPutsBurst = 500 // and at once
 	allPuts       = 500 // records a second from all peers; an RSA signature takes 0.2 ms
 	allPutsBurst  = 2000
+
+	peerAsks      = 200 // answers with records a second to one peer, in the long run
+	peerAsksBurst = 2000
+	allAsks       = 5000 // and to all; each costs up to 540 KB of upload
+	allAsksBurst  = 20000
 	// maxBuckets is how many peers' rates are kept; the one unused for longest goes.
 	maxBuckets = 1024
 )
@@ -35,6 +40,10 @@ func (s *Service) Handle(from peer.ID, message []byte) []byte {
 	case kindOffer:
 		p.verdict = s.store.offer(q, now)
 	case kindGet:
+		if !s.asks.allow(from, now) {
+			s.count.busy.Add(1)
+			return nil
+		}
 		s.count.asked.Add(1)
 		p.records = s.store.get(q.key, now)
 		p.records = p.records[:min(len(p.records), maxSigners)]
@@ -96,13 +105,15 @@ func (s *Service) near(p place, asker peer.ID) (near []peer.AddrInfo) {
 type rates struct {
 	all   *rate.Limiter
 	peers recent[*rate.Limiter]
+	rate  rate.Limit // of each peer
+	burst int
 }
 
-func newRates() *rates {
-	return &rates{all: rate.NewLimiter(allPuts, allPutsBurst), peers: newRecent[*rate.Limiter](maxBuckets)}
+func newRates(peer rate.Limit, peerBurst int, all rate.Limit, allBurst int) *rates {
+	return &rates{rate.NewLimiter(all, allBurst), newRecent[*rate.Limiter](maxBuckets), peer, peerBurst}
 }
 
 func (r *rates) allow(id peer.ID, now time.Time) bool {
-	l := r.peers.use(id, func() *rate.Limiter { return rate.NewLimiter(peerPuts, peerPutsBurst) })
+	l := r.peers.use(id, func() *rate.Limiter { return rate.NewLimiter(r.rate, r.burst) })
 	return l.AllowN(now, 1) && r.all.AllowN(now, 1)
 }

@@ -40,7 +40,8 @@ type Service struct {
 	cfg    Config
 	store  *store
 	silent silent
-	puts   *rates
+	puts   *rates // records from others
+	asks   *rates // and to them
 	slots  chan struct{}
 	count  counters
 	wake   chan struct{} // has room for one: something is to be spread
@@ -66,7 +67,7 @@ type Stats struct {
 	Kept      uint64 // other nodes' records taken
 	Refused   uint64 // records that were wrong: forged, expired, of another network
 	Full      uint64 // records for which there was no room
-	Busy      uint64 // records above a peer's rate
+	Busy      uint64 // records and questions above a peer's rate
 	Malformed uint64 // messages that were none
 	Displaced uint64 // records that made room for nearer ones
 	Expired   uint64 // records that have had their time
@@ -90,7 +91,8 @@ func New(cfg Config) (*Service, error) {
 		cfg:    cfg,
 		store:  newStore(cfg.Self),
 		silent: silent{newRecent[time.Time](maxSilent)},
-		puts:   newRates(),
+		puts:   newRates(peerPuts, peerPutsBurst, allPuts, allPutsBurst),
+		asks:   newRates(peerAsks, peerAsksBurst, allAsks, allAsksBurst),
 		slots:  make(chan struct{}, maxLookups),
 		wake:   make(chan struct{}, 1),
 		own:    make(map[Key]*own),

@@ -28,6 +28,7 @@ const (
 type entry struct {
 	*Record
 	heard time.Time // when it came, or was offered, last
+	moved time.Time // when it came first, or was handed on last
 	far   place     // remoteness of its key
 }
 
@@ -107,7 +108,7 @@ func (s *store) put(r *Record, now time.Time) verdict {
 		s.charge(known, +1)
 		return verdictKept
 	}
-	e := &entry{r, now, remoteness(s.self, r.Key)}
+	e := &entry{r, now, now, remoteness(s.self, r.Key)}
 	s.keys[r.Key] = append(s.keys[r.Key], e)
 	s.charge(e, +1)
 	return verdictKept
@@ -269,24 +270,25 @@ func (s *store) of(key Key, signer peer.ID, now time.Time) *Record {
 	return nil
 }
 
-// quiet returns the keys of which a record has not been heard of since then.
-func (s *store) quiet(since time.Time) (keys []Key) {
+// quiet returns the keys of which a record has not been heard of since then, or
+// was not handed on from here since moved.
+func (s *store) quiet(heard, moved time.Time) (keys []Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for key, list := range s.keys {
-		if slices.ContainsFunc(list, func(e *entry) bool { return !e.heard.After(since) }) {
+		if slices.ContainsFunc(list, func(e *entry) bool { return !e.heard.After(heard) || !e.moved.After(moved) }) {
 			keys = append(keys, key)
 		}
 	}
 	return keys
 }
 
-// touch notes that the records of a key were heard of.
+// touch notes that the records of a key are handed on.
 func (s *store) touch(key Key, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range s.keys[key] {
-		e.heard = now
+		e.heard, e.moved = now, now
 	}
 }
 

@@ -85,6 +85,8 @@ var rules = []rule{
 	{under: "node/transport", never: both(ours, not(within("node/wire", "node/gossip"))),
 		reason: "the transport carries messages and knows nobody who decides about them"},
 	{under: "discovery", never: within("node", "apibridge", "cmd"), reason: "discovery finds peers for whoever asks"},
+	{under: "discovery/values", never: both(ours, not(exactly(module+"discovery/values"))),
+		reason: "values need a routing table and somebody who carries messages, and know nothing else of a node"},
 	{under: "apibridge/", never: either(within("node", "discovery", "cmd"), libp2p),
 		reason: "the bridge serves anything with its small interfaces, and modules' authors read it without knowing libp2p"},
 	{under: "node/config", never: within("node", "apibridge", "discovery", "cmd"), reason: "a configuration is text and values"},
@@ -174,7 +176,7 @@ func TestRulesBite(t *testing.T) {
 	for _, bad := range []struct{ under, imported string }{
 		{"node/gossip", "net"}, {"node/gossip", "sync"}, {"node/gossip", "github.com/libp2p/go-libp2p/core/peer"}, {"node/gossip", module + "pow"},
 		{"node/gossip/sim", module + "node"}, {"node/gossip/maelstrom", module + "node/transport"}, {"node/gossip/sim/scenario", module + "node/wire"}, {"pow", "github.com/minio/sha256-simd"}, {"apibridge/apimsg", module + "node/gossip"},
-		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"},
+		{"node/wire", "github.com/libp2p/go-libp2p/core/peer"}, {"node/transport", module + "node/journal"}, {"discovery", module + "node/journal"}, {"discovery/values", module + "discovery"},
 		{"apibridge/", module + "node"}, {"apibridge/", "github.com/libp2p/go-libp2p"}, {"node", module + "apibridge"}, {"node/control", module + "node/transport"},
 		{"node/direct", module + "node/gossip"}, {"node/mail", module + "node"}, {"node/shared", module + "node/gossip"},
 		{"", module + "cmd/hearsay"}, {"node/dashboard", module + "node/control"}, {"node/metrics", module + "node"}, {"node/config", module + "node"}, {"node/identity", module + "node/gossip"}, {"node/journal", module + "discovery"}, {"node/health", module + "node/gossip"},
