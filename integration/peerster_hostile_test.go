@@ -127,7 +127,7 @@ func TestPeerster_Transports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for seed := range uint64(2) {
+			for _, seed := range []uint64{0, 1, 5, 10} {
 				core := gossip.DefaultConfig()
 				core.Degree = 5
 				cfg := sim.Config{Seed: seed, Nodes: nodes, Core: core, Contacts: 4, Latency: 20 * time.Millisecond}

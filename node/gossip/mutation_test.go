@@ -25,7 +25,7 @@ var mutations = []mutation{
 	{"the signature is checked", "push.go", "case !s.cfg.Verifier.Signature(r):", "case false:", "TestInvalidCutsOff"},
 	{"the proof of work is checked", "push.go", "case !s.cfg.Verifier.Work(r.ID, r.Nonce):", "case false:", "TestPushVerdicts"},
 	{"no number is told twice", "push.go", "	case s.windows.seen(r):\n", "	case false:\n", "TestPushReplays"},
-	{"what has expired is refused", "push.go", "	case r.Expires <= now:\n		s.count.Expired++\n		return VerdictStale\n	case s.takers", "	case s.takers", "TestPushVerdicts"},
+	{"what has expired is refused", "push.go", "	case r.Expires <= now:\n		s.count.Expired++\n		return VerdictStale\n	case !s.takesPart", "	case !s.takesPart", "TestPushVerdicts"},
 	{"what is dated ahead is refused", "push.go", "case r.Created > now+MaxSkew.Milliseconds():", "case false:", "TestPushVerdicts"},
 	{"other networks' rumors are refused", "push.go", "case r.Network != s.cfg.Network:", "case false:", "TestPushVerdicts"},
 	{"no rumor goes back to where it came from", "push.go", "	e.holders.set(l.slot)\n	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "TestNoEcho"},

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"hearsay/node/gossip"
@@ -323,11 +324,13 @@ func (n *Network) dial(from *node, peer gossip.PeerID, run uint32, after time.Du
 			n.give(to, gossip.LinkDown{Peer: from.id})
 			old = nil
 		}
-		if old != nil || from.wires[to.id] != nil || from.ending[to.id] > 0 || to.ending[from.id] > 0 {
-			// The end of their last link has not been noticed at both ends.
+		if old != nil || from.wires[to.id] != nil {
+			// One end of their last link is still being written out.
 			n.dial(from, peer, run, n.dialTime(from, to))
 			return
 		}
+		n.replace(from, to.id)
+		n.replace(to, from.id)
 		n.link(from, to)
 	})
 }
@@ -417,12 +420,26 @@ func (n *Network) sideDown(w *wire, at time.Duration) {
 			at = max(at, last)
 		}
 	}
-	to.ending[from.id]++
+	to.ending[from.id] = append(to.ending[from.id], w)
 	run := to.run
 	n.at(at, func() {
-		if to.run == run && to.up {
-			to.ending[from.id]--
-			n.give(to, gossip.LinkDown{Peer: from.id})
+		if to.run == run && to.up && slices.Contains(to.ending[from.id], w) {
+			n.ended(to, from.id, w)
 		}
 	})
+}
+
+// ended tells a node that a link has ended.
+func (n *Network) ended(nd *node, peer gossip.PeerID, w *wire) {
+	nd.ending[peer] = slices.DeleteFunc(nd.ending[peer], func(v *wire) bool { return v == w })
+	n.give(nd, gossip.LinkDown{Peer: peer})
+}
+
+// replace tells a node of the end of all earlier links with a peer, now that there
+// is a new one. What of them is still on its way is lost.
+func (n *Network) replace(nd *node, peer gossip.PeerID) {
+	for _, w := range slices.Clone(nd.ending[peer]) {
+		w.broken = true
+		n.ended(nd, peer, w)
+	}
 }

@@ -103,7 +103,7 @@ type node struct {
 	started    time.Duration
 	wake       time.Duration // of the tick in the queue, never = none
 	wires      map[gossip.PeerID]*wire
-	ending     map[gossip.PeerID]int                        // links whose LinkDown is on its way
+	ending     map[gossip.PeerID][]*wire                    // those leading here whose LinkDown is on its way
 	modules    map[gossip.ModuleID]map[uint16]time.Duration // since when each type
 	voting     map[gossip.ModuleID]bool
 	order      []gossip.ModuleID
@@ -184,7 +184,7 @@ func (n *Network) boot(nd *node) {
 		nd.core = n.cfg.Wrap(nd.index, core)
 	}
 	nd.books, _ = nd.core.(checker)
-	nd.wires, nd.ending = make(map[gossip.PeerID]*wire), make(map[gossip.PeerID]int)
+	nd.wires, nd.ending = make(map[gossip.PeerID]*wire), make(map[gossip.PeerID][]*wire)
 	for _, p := range n.ordered {
 		p.has.clear(nd.index)
 	}
