@@ -109,7 +109,7 @@ func (t *chat) run(ctx context.Context) error {
 	}
 
 	failed := make(chan error, 2)
-	go func() { failed <- t.follow(rumors.Next, t.rumor) }()
+	go func() { failed <- t.followRumors(rumors.Next, t.rumor) }()
 	go func() { failed <- t.followMail(inbox) }()
 	for {
 		select {
@@ -233,7 +233,7 @@ func (t *chat) name(id string) string {
 	return t.names.of(id)
 }
 
-func (t *chat) follow(next func() (control.Rumor, error), take func(control.Rumor)) error {
+func (t *chat) followRumors(next func() (control.Rumor, error), take func(control.Rumor)) error {
 	for {
 		r, err := next()
 		if err != nil {

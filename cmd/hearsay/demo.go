@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -44,11 +43,7 @@ with every change. The node takes its choice back at the end.`,
 			if every < 0 {
 				return usage(cmd, "--every is negative")
 			}
-			err := a.ask(cmd, func(ctx context.Context, c *control.Client) error { return a.demoMovies(ctx, c, every) })
-			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-				return nil // Ctrl-C is how it ends
-			}
-			return err
+			return a.follow(cmd, func(ctx context.Context, c *control.Client) error { return a.demoMovies(ctx, c, every) })
 		},
 	}
 	cmd.Flags().DurationVar(&every, "every", 10*time.Second, "pick another so often, give or take a fifth; 0 = only show what others pick")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -34,14 +33,8 @@ node has up to 64 keys.`,
 			if err != nil {
 				return err
 			}
-			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
-				done := a.progress("proof of work")
-				states, err := c.SetState(ctx, args[0], value)
-				done()
-				if err != nil {
-					return err
-				}
-				return a.print(states, func(io.Writer) {})
+			return a.changeState(cmd, func(ctx context.Context, c *control.Client) (control.States, error) {
+				return c.SetState(ctx, args[0], value)
 			})
 		},
 	}
@@ -56,19 +49,26 @@ func (a *app) stateDeleteCommand() *cobra.Command {
 		Short: "Take back a key of this node's",
 		Args:  takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
-				done := a.progress("proof of work")
-				states, err := c.DeleteState(ctx, args[0])
-				done()
-				if err != nil {
-					return err
-				}
-				return a.print(states, func(io.Writer) {})
+			return a.changeState(cmd, func(ctx context.Context, c *control.Client) (control.States, error) {
+				return c.DeleteState(ctx, args[0])
 			})
 		},
 	}
 	addTimeout(cmd, announceTimeout)
 	return cmd
+}
+
+// changeState makes a change, of which there is nothing to tell but with --json.
+func (a *app) changeState(cmd *cobra.Command, change func(context.Context, *control.Client) (control.States, error)) error {
+	return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+		done := a.progress("proof of work")
+		states, err := change(ctx, c)
+		done()
+		if err != nil {
+			return err
+		}
+		return a.print(states, func(io.Writer) {})
+	})
 }
 
 func (a *app) stateGetCommand() *cobra.Command {
@@ -133,7 +133,7 @@ func (a *app) stateWatchCommand() *cobra.Command {
 			if most < 0 {
 				return usage(cmd, "--count is negative")
 			}
-			err := a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+			return a.follow(cmd, func(ctx context.Context, c *control.Client) error {
 				n, err := a.names(ctx, c)
 				if err != nil {
 					return err
@@ -154,10 +154,6 @@ func (a *app) stateWatchCommand() *cobra.Command {
 				}
 				return nil
 			})
-			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-				return nil // Ctrl-C is how it ends
-			}
-			return err
 		},
 	}
 	cmd.Flags().IntVar(&most, "count", 0, "end after `N` lines, 0 = never")

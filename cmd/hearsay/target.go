@@ -120,6 +120,15 @@ func (a *app) ask(cmd *cobra.Command, do func(context.Context, *control.Client) 
 	return do(ctx, c)
 }
 
+// follow is ask for what goes on until the user ends it: Ctrl-C is no failure.
+func (a *app) follow(cmd *cobra.Command, do func(context.Context, *control.Client) error) error {
+	err := a.ask(cmd, do)
+	if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // addTimeout gives cmd the flag --timeout.
 func addTimeout(cmd *cobra.Command, usual time.Duration) {
 	cmd.Flags().Duration("timeout", usual, "give up after this `DURATION` (exit code 5); 0 = never")

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -39,7 +38,7 @@ are, figures among them, are in the description of the control API.`,
 			if len(names) == 0 {
 				names = watched[:len(watched)-1] // gaps are told in any case
 			}
-			err := a.ask(cmd, func(ctx context.Context, c *control.Client) error {
+			return a.follow(cmd, func(ctx context.Context, c *control.Client) error {
 				n, err := a.names(ctx, c)
 				if err != nil {
 					return err
@@ -66,10 +65,6 @@ are, figures among them, are in the description of the control API.`,
 				}
 				return nil
 			})
-			if errors.Is(err, context.Canceled) && cmd.Context().Err() != nil {
-				return nil // Ctrl-C is how it ends
-			}
-			return err
 		},
 	}
 	cmd.Flags().StringArrayVar(&only, "only", nil, "print only events of this `KIND`; may be repeated")
