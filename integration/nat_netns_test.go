@@ -352,10 +352,7 @@ table inet watch {
 	}
 	ds := l.daemons(t)
 	awaitLinked(t, ds, integration.DefaultPatience)
-	watched := 15 * time.Second // longer than any of these waits before it begins
-	if long {
-		watched = time.Minute
-	}
+	const watched = 15 * time.Second // longer than any of these waits before it begins
 	<-time.After(watched)
 	for _, ns := range l.machines {
 		all, other := count(ns, "every"), count(ns, "other")
