@@ -227,7 +227,7 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 	case <-as.node.Ready():
 		if !as.cfg.Control.Off {
 			numbers := metrics.New(measured{as.node})
-			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL,
+			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL, Lab: as.cfg.LabAPI,
 				Dashboard: dashboard.Handler(), Metrics: numbers.Handler()}, controlled{as.node})
 			if err == nil {
 				begin(func() error { return as.control.Serve(inner) })

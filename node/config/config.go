@@ -124,6 +124,10 @@ type Config struct {
 	// listen, loopback only. Default 127.0.0.1 and any free port.
 	Control Endpoint
 
+	// LabAPI (lab_api) has the control API take the gossip lab's messages too, from
+	// any program on this machine, without a token. Default false.
+	LabAPI bool
+
 	// Network (network) is the name of the gossip network; nodes with different
 	// names ignore each other. 1…32 bytes of a-z 0-9 - . _, default "hearsay".
 	// It is no secret and keeps nobody out.

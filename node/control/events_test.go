@@ -48,8 +48,10 @@ func TestEventsOfAllKinds(t *testing.T) {
 		f := &fake{started: time.Now()}
 		_, c, _, stop := inMemory(t, f)
 		defer stop()
-		s := events(t, c, "")
+		s := events(t, c, "", "peer", "peers", "arrived", "verdict", "health")
 		defer s.Close()
+		periodic := events(t, c, "", "figures")
+		defer periodic.Close()
 
 		f.tell(linked(1))
 		if e, _ := next[PeerEvent](t, s, "peer"); e.Addr != addr(1) {
@@ -75,10 +77,10 @@ func TestEventsOfAllKinds(t *testing.T) {
 		if e, _ := next[HealthChanged](t, s, "health"); e.Healthy || len(e.Findings) != 1 || e.Findings[0].Code != health.DiskFull {
 			t.Errorf("health: %+v", e)
 		}
-		if e, _ := next[Figures](t, s, "figures"); e.Neighbours != 1 {
+		if e, _ := next[Figures](t, periodic, "figures"); e.Neighbours != 1 {
 			t.Errorf("figures: %+v", e)
 		}
-		if h, err := c.Figures(t.Context()); err != nil || len(h.Figures) != 2 {
+		if h, err := c.Figures(t.Context()); err != nil || len(h.Figures) < 2 {
 			t.Errorf("history: %+v, %v", h, err)
 		}
 	})
@@ -163,28 +165,33 @@ func TestSlowReaderHasAGap(t *testing.T) {
 		if s.hub.bytes > ringBytes || len(s.hub.ring) > ringEvents {
 			t.Errorf("the ring holds %d events of %d bytes", len(s.hub.ring), s.hub.bytes)
 		}
+		synctest.Wait()
+		s.hub.emit("peer", PeerEvent{Version: 1, What: "linked", Addr: "last"})
 		var missed, got uint64
-		for missed == 0 {
+		for last := false; !last; {
 			e, err := slow.Next()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got++; e.Name == "gap" {
-				var g Gap
-				if err := json.Unmarshal(e.Data, &g); err != nil {
-					t.Fatal(err)
-				}
-				missed = g.Missed
-				got--
+			var v struct {
+				Missed uint64
+				Addr   string
+			}
+			if err := json.Unmarshal(e.Data, &v); err != nil {
+				t.Fatal(err)
+			}
+			missed += v.Missed
+			if e.Name == "peer" {
+				got++
+			}
+			if last = v.Addr == "last"; e.Name == "gap" && !last {
+				// What came meanwhile may be in the gap, with the last one.
+				synctest.Wait()
+				s.hub.emit("peer", PeerEvent{Version: 1, What: "linked", Addr: "last"})
 			}
 		}
-		if missed < 2*ringEvents-got {
-			t.Errorf("%d read, %d said to be missed", got, missed)
-		}
-		synctest.Wait()
-		s.hub.emit("peer", PeerEvent{Version: 1, What: "linked", Addr: "last"})
-		if e, _ := next[PeerEvent](t, slow, "peer"); e.Addr != "last" {
-			t.Errorf("after the gap: %+v", e)
+		if missed == 0 || missed+got < 3*ringEvents {
+			t.Errorf("%d read, %d said to be missed, of %d", got, missed, 3*ringEvents)
 		}
 	})
 }

@@ -203,14 +203,15 @@ func (h *hub) oldest() uint64 {
 }
 
 // after returns what came after event n, up to about limit bytes, and the number
-// of its last; missed is how many have left the ring: then nothing is returned,
-// and the reader goes on with what is new. If there is nothing, changed is closed
-// when there is.
+// of its last. If some have left the ring nothing is returned, and the reader goes
+// on with what is new: what it knows is wrong anyway and has to be asked for, so
+// it had better not be behind again at once. missed is how many it skips. If there
+// is nothing, changed is closed when there is.
 func (h *hub) after(n uint64, limit int) (events []told, last, missed uint64, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if first := h.last - uint64(len(h.ring)); n < first {
-		return nil, h.last, first - n, h.changed
+		return nil, h.last, h.last - n, h.changed
 	}
 	for _, t := range h.ring[len(h.ring)-int(h.last-n):] {
 		if limit -= len(t.text); limit < 0 && events != nil {

@@ -225,7 +225,9 @@ func (d *description) operation(r route) m {
 	}
 	if r.in != nil {
 		schema := d.schema(reflect.TypeOf(r.in))
-		d.schemas[nameOf(reflect.TypeOf(r.in))].(m)["additionalProperties"] = false // unknown fields are refused
+		if in := reflect.TypeOf(r.in); in != reflect.TypeFor[LabMessage]() { // others refuse unknown fields
+			d.schemas[nameOf(in)].(m)["additionalProperties"] = false
+		}
 		op["requestBody"] = m{"required": true, "content": m{"application/json": m{"schema": schema}}}
 	}
 	op["responses"] = m{"200": d.success(r), "default": m{"$ref": "#/components/responses/refused"}}
@@ -255,6 +257,9 @@ func (d *description) success(r route) m {
 // operationID is like getPeers.
 func operationID(r route) string {
 	id := strings.ToLower(r.method)
+	if strings.HasSuffix(r.path, "/") { // the lab's paths have names that ours have, too
+		id += "Lab"
+	}
 	for _, word := range strings.FieldsFunc(strings.TrimPrefix(r.path, "/v1"), func(c rune) bool { return !unicode.IsLetter(c) }) {
 		id += strings.ToUpper(word[:1]) + word[1:]
 	}
@@ -268,6 +273,8 @@ func (d *description) schema(t reflect.Type) m {
 	switch {
 	case t == reflect.TypeFor[time.Time]():
 		return m{"type": "string", "format": "date-time"}
+	case t == reflect.TypeFor[json.RawMessage]():
+		return m{}
 	case t == reflect.TypeFor[[]byte]():
 		return m{"type": "string", "contentEncoding": "base64"}
 	}
@@ -322,7 +329,7 @@ func (d *description) structure(t reflect.Type) {
 		if text := d.comments[t.Name()+"."+f.Name]; text != "" {
 			p["description"] = text
 		}
-		if name == "version" {
+		if name == "version" && f.Name == "Version" {
 			p["const"] = Version
 		}
 		properties[name] = p

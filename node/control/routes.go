@@ -20,6 +20,7 @@ var routes = slices.Concat(
 	figureRoutes,
 	sessionRoutes,
 	probeRoutes,
+	labRoutes,
 	openapiRoutes,
 )
 

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,6 +81,8 @@ type Config struct {
 	StateDir string
 	// TTL is how many hops announcements go that do not say it, 0 = unlimited.
 	TTL uint8
+	// Lab has the server take the gossip lab's messages, without a token (lab.go).
+	Lab bool
 	// Dashboard serves the page at / and what it needs below /dashboard/, to
 	// anybody on this machine; nil = there is none.
 	Dashboard http.Handler
@@ -101,6 +104,7 @@ type Server struct {
 	hub                *hub
 	figures            figures
 	sessions           *sessions
+	lab                *lab         // nil = off
 	dashboard, metrics http.Handler // nil = none
 
 	conns     atomic.Int64
@@ -150,6 +154,9 @@ func newServer(cfg Config, n Node, l net.Listener) *Server {
 	}
 	s.hub = newHub(s.log, func(emit emitter) (func(), error) { return startAll(s, feeds, emit) })
 	_, port, _ := net.SplitHostPort(s.file.Address)
+	if n, err := strconv.ParseUint(port, 10, 16); cfg.Lab && err == nil {
+		s.lab = newLab(s, uint16(n))
+	}
 	for _, host := range []string{"127.0.0.1", "::1", "localhost"} {
 		s.hosts = append(s.hosts, net.JoinHostPort(host, port))
 	}
@@ -177,6 +184,9 @@ func (s *Server) Serve(ctx context.Context) error {
 	go func() { served <- server.Serve(s.listener) }()
 	var background sync.WaitGroup
 	background.Go(func() { s.keepFigures(requests) })
+	if s.lab != nil {
+		background.Go(func() { s.lab.run(requests) })
+	}
 	defer background.Wait()
 	var err error
 	select {
