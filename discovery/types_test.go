@@ -13,7 +13,7 @@ import (
 )
 
 // typeBook is a DHT for a typeFinder in a synctest bubble: when what was done
-// where.
+// where. Each job takes so long.
 type typeBook struct {
 	*typeFinder
 	mu       sync.Mutex
@@ -26,7 +26,7 @@ type typeBook struct {
 	got      map[uint16]int
 }
 
-func newTypeBook(t *testing.T) *typeBook {
+func newTypeBook(t *testing.T, takes time.Duration) *typeBook {
 	b := &typeBook{typeFinder: newTypeFinder("test"), adverts: make(map[string][]time.Time), searches: make(map[string][]time.Time), got: make(map[uint16]int)}
 	work := func(book map[string][]time.Time, place string) error {
 		b.mu.Lock()
@@ -34,7 +34,7 @@ func newTypeBook(t *testing.T) *typeBook {
 		b.atOnce++
 		b.most = max(b.most, b.atOnce)
 		b.mu.Unlock()
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(takes)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.atOnce--
@@ -70,7 +70,7 @@ func (b *typeBook) pass(d time.Duration) {
 // while takers are missing; when it is taken no more both end.
 func TestTypesAreServed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newTypeBook(t)
+		b := newTypeBook(t, 0)
 		b.holds = []peer.AddrInfo{{ID: newID(t), Addrs: addrs("/ip4/10.0.0.1/tcp/1")}}
 		b.set([]TypeWish{{Type: 7, Taken: true, Missing: true}, {Type: 8, Missing: true}, {Type: 9, Taken: true}})
 		b.pass(time.Second)
@@ -82,7 +82,6 @@ func TestTypesAreServed(t *testing.T) {
 			t.Errorf("found: %v", b.got)
 		}
 		b.pass(2 * time.Hour)
-		// Each job takes 100 ms, which is less than the quarter that pauses vary by.
 		checkGrowing(t, "searching", b.searches[seven], kadFirstPause, kadLastPause)
 		checkGrowing(t, "advertising", b.adverts[seven], kadFirstAdvert, kadLastAdvert)
 
@@ -110,7 +109,7 @@ func TestTypesAreServed(t *testing.T) {
 // none more often than others.
 func TestTypesTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newTypeBook(t)
+		b := newTypeBook(t, 100*time.Millisecond)
 		const types = 10 * kadTypes
 		var wishes []TypeWish
 		for i := range types {
@@ -141,7 +140,7 @@ func TestTypesTakeTurns(t *testing.T) {
 // What fails is tried again, with a pause.
 func TestTypesFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newTypeBook(t)
+		b := newTypeBook(t, 0)
 		b.fails = fmt.Errorf("no luck")
 		b.set([]TypeWish{{Type: 7, Taken: true}})
 		b.pass(5 * time.Minute)
