@@ -31,6 +31,6 @@
 //	A closed                     the node has closed its connection.
 //
 // Two bytes written as id id are any that the node chose, and in what the same module sends
-// afterwards they are these. Behind three or more blanks stand words. Modules A and C are
-// those of one node, B is a module of its neighbour; D speaks to the DHT API of A's node.
+// afterwards they are these. A byte written as .. is any. Behind three or more blanks stand words. Modules A and C are
+// those of one node, B is a module of its neighbour; D speaks to the DHT API of A's node, and E to its NSE API.
 package docs

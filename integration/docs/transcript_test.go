@@ -43,7 +43,7 @@ func TestTranscripts(t *testing.T) {
 }
 
 // spoken is one line of a transcript.
-var spoken = regexp.MustCompile(`^([A-Z])(?:([<>]) ((?:(?:[0-9a-f]{2}|id) {0,2})+)| closed)(?: .*)?$`)
+var spoken = regexp.MustCompile(`^([A-Z])(?:([<>]) ((?:(?:[0-9a-f]{2}|id|\.\.) {0,2})+)| closed)(?: .*)?$`)
 
 func replay(t *testing.T, text string) {
 	// Only module D uses the table of values, which needs Kademlia.
@@ -68,7 +68,10 @@ func replay(t *testing.T, text string) {
 			case "B":
 				address = c.Node(1).API()
 			case "D":
-				address = serveDHT(t, c.Node(0).Running())
+				address = serve(t, apibridge.NewDHT(c.Node(0).Running().ValueModules(), apibridge.DHTOptions{}))
+			case "E":
+				c.AwaitMembers(0, 2)
+				address = serve(t, apibridge.NewNSE(c.Node(0).Running(), apibridge.DefaultLimits()))
 			default:
 				address = c.Node(0).API()
 			}
@@ -95,17 +98,22 @@ func replay(t *testing.T, text string) {
 	}
 }
 
-// serveDHT serves the DHT API of a node.
-func serveDHT(t *testing.T, n *node.Node) string {
+// server is one of the APIs beside Gossip.
+type server interface {
+	Serve(net.Listener) error
+	Close(context.Context) error
+}
+
+// serve serves an API on a port of its own.
+func serve(t *testing.T, s server) string {
 	ln, err := apibridge.Listen("127.0.0.1:0", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := apibridge.NewDHT(n.ValueModules(), apibridge.DHTOptions{})
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(ln) }()
+	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
-		if err := errors.Join(server.Close(context.Background()), <-done); err != nil {
+		if err := errors.Join(s.Close(context.Background()), <-done); err != nil {
 			t.Error(err)
 		}
 	})
@@ -153,6 +161,7 @@ func (m *module) expect(t *testing.T, line, tokens string) {
 	var id bytes.Buffer
 	for i, w := range want {
 		switch {
+		case w == "..":
 		case w == "id":
 			id.WriteByte(got[i])
 		case w != hex.EncodeToString(got[i:i+1]):
