@@ -14,3 +14,8 @@ func setValue(selector, text string) chromedp.Action {
 		e.dispatchEvent(new Event("input", {bubbles: true}));
 	}`, selector, text), nil)
 }
+
+// click clicks as a program does, wherever the element is.
+func click(selector string) chromedp.Action {
+	return chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q).click()`, selector), nil)
+}

@@ -52,7 +52,7 @@ func (silence[T]) Close() {}
 func says(n int, texts []string) (all []shared.Entry) {
 	for i := range n {
 		text := texts[i%len(texts)]
-		all = append(all, shared.Entry{Peer: peerID(i), Key: text[:min(len(text), 128)], Value: []byte(text), Set: time.Now(), Expires: time.Now().Add(time.Hour)})
+		all = append(all, shared.Entry{Peer: peerID(i), Key: string([]rune(text)[:min(len([]rune(text)), 40)]), Value: []byte(text), Set: time.Now(), Expires: time.Now().Add(time.Hour)})
 	}
 	return all
 }
