@@ -5,6 +5,9 @@
 // asks by NOTIFY to be told of a data type, is told by NOTIFICATION, and says
 // by VALIDATION whether what it was told is well-formed.
 //
+// Three more APIs have servers of their own: [DHTServer] keeps values, [RPSServer]
+// offers random peers, and [NSEServer] tells the size of the network.
+//
 // The node decides: who is told what, what was announced before somebody
 // subscribed, how votes count, when they are too late. The bridge carries, and
 // keeps modules from harming the node or each other:
