@@ -44,6 +44,9 @@ const (
 	// A wave costs every node about 10 KB, so it should be for as many rumors.
 	waveRumors = 50
 	wavePause  = time.Minute
+	// A later number is heeded numberPause after the one before: who makes them up
+	// cannot keep the network busy.
+	numberPause = 10 * time.Second
 	// A tree whose number was not raised for treeLife is not used any more.
 	treeLife = 10 * time.Minute
 	// Distances are gathered for waveDelay, and half as much again at random, so that
@@ -306,9 +309,8 @@ func (s *State) onNear(l *link, m *Have) {
 			t.until = s.now.Add(formerChild)
 		}
 		if t.self {
-			if raisedAbove(d.Number, t.number) { // of an earlier run
-				t.number = d.Number
-				s.raise(t)
+			if raisedAbove(d.Number, t.number) {
+				t.number = d.Number // of an earlier run, or a lie: the next will be above
 			}
 			continue
 		}
@@ -334,6 +336,10 @@ func (s *State) chooseWay(t *landmarkTree) {
 		}
 	}
 	if !any {
+		return
+	}
+	if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {
+		t.due = t.raised.Add(numberPause)
 		return
 	}
 	fresh := !t.known || newest != t.number
@@ -376,10 +382,10 @@ func (s *State) tendLandmarks() (next time.Time) {
 				t.due = time.Time{}
 				s.chooseWay(t)
 			}
+			told = told || t.news || t.turned
 			if !t.due.IsZero() && (next.IsZero() || t.due.Before(next)) {
 				next = t.due
 			}
-			told = told || t.news || t.turned
 		}
 		if !told {
 			continue

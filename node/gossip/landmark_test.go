@@ -187,10 +187,38 @@ func TestBarrenWay(t *testing.T) {
 	if a, b := said(t, n, "A"), said(t, n, "B"); a.Parent || !b.Parent {
 		t.Errorf("A, which did not bring it, is told %+v, B %+v", a, b)
 	}
+	n.wait(numberPause)
 	n.recv("A", near(l, 2, 0, false))
 	n.wait(time.Second)
 	if a := said(t, n, "A"); !a.Parent {
 		t.Errorf("with the next number A is told %+v", a)
+	}
+}
+
+// Numbers that somebody makes up are heeded only so often, and the landmark itself
+// goes beyond them.
+func TestMadeUpNumbers(t *testing.T) {
+	n, l := inForest(t)
+	for i := range uint32(100) {
+		n.recv("A", near(l, i+1, 0, false))
+		n.recv("B", near(l, i+1, 0, false))
+		n.wait(200 * time.Millisecond)
+	}
+	told := 0
+	for _, m := range sent[*Have](n, "C") {
+		told += len(m.Near)
+	}
+	if told > 3 {
+		t.Errorf("in 20 s C was told %d times of a landmark whose number was raised 100 times", told)
+	}
+	v := n.s.grove(7)
+	own := landmarkOf(7, "M")
+	v.roster, v.made = []uint64{own}, n.w.now // from now on it is one
+	n.recv("A", near(own, 1000, 50, false))
+	v.heard = waveRumors
+	n.push("A", rumorOf(t, "Y", 1, "one more"))
+	if tree := v.tree(own); tree.number != 1001 {
+		t.Errorf("after somebody said 1000 its own number is %d", tree.number)
 	}
 }
 

@@ -178,6 +178,9 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 	if r.Origin == s.cfg.Self {
 		s.foreignEpoch(r, l.peer)
 	}
+	if s.branch(groupOf(r), landmark) == nil || r.Size() > largeRumor {
+		landmark = 0 // it goes by the shared tree from here
+	}
 	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer, landmark: landmark}
 	e.holders.set(l.slot)
 	s.store.add(e)

@@ -262,6 +262,7 @@ func TestChaosAmongLiars(t *testing.T) {
 // TestSlowLinks: the same over links whose round trip is most of a second, only
 // that it may take longer.
 func TestSlowLinks(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 10)) {
 		n := chaos(seed, 20, 40*time.Second, func(c *Config) { c.Latency = 400 * time.Millisecond })
 		settle(n)
@@ -302,6 +303,7 @@ func TestChaosIsQuietAfterwards(t *testing.T) {
 // TestRestartWithoutDisk: a node that lost the epochs it used still gets through
 // to everybody, and uses no number twice.
 func TestRestartWithoutDisk(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 10)) {
 		n := spread(seed, 15, 5, 5)
 		for round := range 3 {
@@ -332,6 +334,7 @@ func TestRestartWithoutDisk(t *testing.T) {
 
 // TestMassCrash: 70 % of the nodes crash at once, and the others go on.
 func TestMassCrash(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 5)) {
 		const nodes = 60
 		n := spread(seed, nodes, 8, 2)

@@ -119,6 +119,7 @@ func besieged(seed uint64, nodes int, bad func(i int) bool, net func(i int) goss
 // groups, that was there first gets at most a quarter of the places that nodes
 // fill by their own choice, and no node is shut off from the others.
 func TestSybils(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("the core has no goroutines, and this takes long")
 	}
@@ -177,6 +178,7 @@ func TestSybils(t *testing.T) {
 // TestSampleAmongSybils: where one node in five tells of its own kind only, and
 // tells all the time, samples have at most a little more of them than there are.
 func TestSampleAmongSybils(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("the core has no goroutines, and this takes long")
 	}

@@ -60,6 +60,7 @@ func (a *answers) String() string {
 // TestSize: where everybody announces itself everybody counts all, and knows that
 // this is certain.
 func TestSize(t *testing.T) {
+	aside(t)
 	sizes := []int{10, 100 / scale}
 	if os.Getenv("HEARSAY_LONG") != "" && scale == 1 {
 		sizes = append(sizes, 1000)
@@ -101,6 +102,7 @@ func TestSizeInChurn(t *testing.T) {
 // TestSizeOfQuiet: nodes that announce nothing are estimated. Who was met by few
 // has seen too little to know how little that is, hence the 85 %.
 func TestSizeOfQuiet(t *testing.T) {
+	aside(t)
 	nodes := 60 / scale * 2
 	n := spread(1, nodes, 30, 0, func(c *Config) { c.Silent = func(i int) bool { return i%5 < 2 } })
 	var a answers
@@ -161,6 +163,7 @@ func chiSquare(counts []int) (x float64) {
 
 // TestDraw: over all nodes every node is drawn as often as any other.
 func TestDraw(t *testing.T) {
+	aside(t)
 	n := spread(3, 100/scale, 6, 0)
 	counts := drawAll(t, n, 100)
 	if x, most := chiSquare(counts), chiSquareMost(len(counts)-1); x > most {
@@ -172,6 +175,7 @@ func TestDraw(t *testing.T) {
 // that do not exist and floods. Their share in what others draw is about what
 // their number is, and the honest ones are drawn evenly.
 func TestDrawAmongHostile(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 2)) {
 		nodes := 100 / scale
 		hostile := func(i int) bool { return i%5 == 4 }

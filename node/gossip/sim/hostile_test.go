@@ -231,6 +231,7 @@ func hostile(seed uint64, core Core) Core {
 // TestHostileNodes: one in five nodes is hostile; the others tell each other
 // everything, once, and take nobody for gone.
 func TestHostileNodes(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 10)) {
 		const nodes = 30
 		bad := func(i int) bool { return i%5 == 4 }

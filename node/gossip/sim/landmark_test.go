@@ -29,6 +29,7 @@ func seldom(n *Network, rumors int) (stretch, redundancy float64) {
 // are at most half as long again as the shortest, at a tree's price; by the tree
 // that all share they are twice as long.
 func TestLandmarks(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}
@@ -50,6 +51,7 @@ func TestLandmarks(t *testing.T) {
 // TestLandmarksDie: of the nodes a third crash while rumors travel by landmarks'
 // trees, landmarks among them, and others join; everybody hears everything.
 func TestLandmarksDie(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}
@@ -107,6 +109,7 @@ func (s sinkhole) Handle(now time.Time, ev gossip.Event, out *gossip.Actions) {
 // TestSinkholes: one node in ten draws all ways to landmarks to itself and hands on
 // nothing. All others hear everything.
 func TestSinkholes(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}

@@ -19,6 +19,14 @@ func large(few, many int) int {
 	return few / min(scale, 2)
 }
 
+// aside lets a test run beside others, unless networks are so large that they would
+// take each other's memory and spoil figures of it.
+func aside(t *testing.T) {
+	if os.Getenv("HEARSAY_LONG") != "all" {
+		t.Parallel()
+	}
+}
+
 // grown is a network of nodes that all take one type, and joined within five
 // seconds, after half a minute.
 func grown(seed uint64, nodes, degree int, change ...func(*Config)) *Network {
@@ -79,14 +87,15 @@ func TestHalvesMeet(t *testing.T) {
 // origin or all of twenty that speak often: how many duplicates, and how near to
 // the shortest ways.
 func TestSteadyState(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}
 	nodes := large(100, 1000)
 	for _, degree := range []int{6, 10, 30} {
-		steadyState(t, nodes, degree, nodes)
+		t.Run(fmt.Sprintf("seldom-%d", degree), func(t *testing.T) { steadyState(t, nodes, degree, nodes) })
 		if nodes == 1000 {
-			steadyState(t, nodes, degree, 20)
+			t.Run(fmt.Sprintf("often-%d", degree), func(t *testing.T) { steadyState(t, nodes, degree, 20) })
 		}
 	}
 }
@@ -124,6 +133,9 @@ func steadyState(t *testing.T, nodes, degree, origins int) {
 		mean.Round(time.Millisecond), bestMean.Round(time.Millisecond), n.Latency(before.Time),
 		float64(quiet.Total.Bytes)/60/float64(nodes), float64(quiet.Total.Messages)/60/float64(nodes), n.MemoryPerNode()>>10)
 	check(t, n)
+	if stretch := hops / best; nodes == 1000 && origins == nodes && stretch > 1.5 {
+		t.Errorf("degree %d: the last hop is %.2f times as far as by the shortest ways", degree, stretch)
+	}
 	if s.Redundancy() > 0.2 {
 		t.Errorf("degree %d, %d origins: %.3f duplicates per delivery", degree, origins, s.Redundancy())
 	}
@@ -132,6 +144,7 @@ func steadyState(t *testing.T, nodes, degree, origins int) {
 // TestHalfJoinAtOnce: as many nodes as there are join in one moment, and soon
 // everybody has what was published before and after.
 func TestHalfJoinAtOnce(t *testing.T) {
+	aside(t)
 	nodes := large(100, 1000)
 	n := New(Config{Seed: 1, Nodes: nodes, Core: core(8), Latency: 20 * time.Millisecond, Contacts: 3,
 		Silent: func(i int) bool { return i%10 != 0 }})

@@ -181,6 +181,7 @@ func settledWard(t *testing.T, seed uint64, nodes, degree int, wrap func(*ward, 
 // TestDeathsAreKnown: of 200 nodes 10 % crash at once; within 5 s every other
 // node knows it of each, and nobody else is taken for lost.
 func TestDeathsAreKnown(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 2)) {
 		nodes := 200 / scale
 		w := settledWard(t, seed, nodes, 6, nil)
@@ -218,6 +219,7 @@ func TestDeathsAreKnown(t *testing.T) {
 // the time links break without cause. Nobody is ever taken for lost. With
 // HEARSAY_LONG=all 200 nodes do so for an hour.
 func TestSlowNodesAreNotLost(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}
@@ -313,6 +315,7 @@ func (s *slanderer) slander(r *gossip.Rumor) *gossip.Rumor {
 // every two seconds and always by their latest presence. None is ever taken for
 // lost, and their answers are paced.
 func TestSlanderRemovesNobody(t *testing.T) {
+	aside(t)
 	nodes := 60 / min(scale, 3)
 	const victims = 4
 	w := settledWard(t, 1, nodes, 6, func(w *ward, i int, c Core) Core {

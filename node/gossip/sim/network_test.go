@@ -51,6 +51,7 @@ func check(t testing.TB, n *Network) {
 }
 
 func TestSpread(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 20)) {
 		check(t, spread(seed, 30, 8, 10))
 	}
@@ -59,6 +60,7 @@ func TestSpread(t *testing.T) {
 // TestSameSeedSameRun: a run is reproducible bit by bit, and the trace tells runs
 // apart.
 func TestSameSeedSameRun(t *testing.T) {
+	aside(t)
 	run := func(seed uint64) *Network {
 		return spread(seed, 200/scale, 6, 10)
 	}
@@ -80,6 +82,7 @@ func TestSameSeedSameRun(t *testing.T) {
 // TestThousandNodes: of 1,000 nodes one in ten announces its presence. With
 // HEARSAY_LONG all do, and the whole runs twice and has to run alike.
 func TestThousandNodes(t *testing.T) {
+	aside(t)
 	long := os.Getenv("HEARSAY_LONG") != ""
 	run := func() *Network {
 		return spread(1, 1000/scale, 4, 20, func(c *Config) {
@@ -168,6 +171,7 @@ func TestBrokenPromisesAreNoticed(t *testing.T) {
 
 // TestPartitionHeals: two halves that were apart give each other everything.
 func TestPartitionHeals(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 10)) {
 		const nodes = 30
 		n := spread(seed, nodes, 6, 2)
@@ -188,6 +192,7 @@ func TestPartitionHeals(t *testing.T) {
 
 // TestLateJoiner: who comes late is told everything that is alive.
 func TestLateJoiner(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 10)) {
 		n := New(Config{Seed: seed, Nodes: 20, Core: core(8), Latency: 20 * time.Millisecond, Contacts: 3})
 		for i := range 19 {
@@ -218,6 +223,7 @@ func TestLateJoiner(t *testing.T) {
 // TestCrashAndLeave: the others go on without those that crash and leave, and
 // know who left.
 func TestCrashAndLeave(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 10)) {
 		const nodes = 40
 		n := spread(seed, nodes, 6, 2)

@@ -66,6 +66,7 @@ func speak(t *testing.T, mode gossip.PushMode, nodes, degree, origins, warmup, m
 // ../README.md shows: trees of single origins have the latency of flooding, within
 // a few parts in a hundred, and the price of a shared tree.
 func TestPushModes(t *testing.T) {
+	aside(t)
 	type network struct {
 		nodes, degree, origins, warmup, measured int
 		delays                                   string

@@ -12,6 +12,7 @@ import (
 // neighbour, tells nobody anything: at once, after once, twice and ten times the
 // life of the rumors, and after a restart with and without the disk.
 func TestReplay(t *testing.T) {
+	aside(t)
 	const nodes = 12
 	type said struct {
 		to  int

@@ -9,6 +9,7 @@ import (
 // TestRareType: a few nodes that take a data type, among many that do not, find
 // each other, although nobody else would relay for them.
 func TestRareType(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 3)) {
 		const nodes, takers = 100, 6
 		n := New(Config{Seed: seed, Nodes: nodes, Core: core(6), Latency: 20 * time.Millisecond, Contacts: 3})
@@ -32,6 +33,7 @@ func TestRareType(t *testing.T) {
 // Those that do hear of each other all the same, from who does not take it itself,
 // too, because they go on looking when they have takers enough.
 func TestSilentTakers(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 3)) {
 		const nodes = 60
 		takes := func(i int) bool { return i%5 < 2 }

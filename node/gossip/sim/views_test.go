@@ -64,6 +64,7 @@ func up(n *Network) (list []int) {
 // TestQuietOverlay: nodes that know one contact each and announce nothing form a
 // connected overlay with bounded degrees, in which each remembers 100 peers.
 func TestQuietOverlay(t *testing.T) {
+	aside(t)
 	if scale > 1 {
 		t.Skip("what is asked for needs more nodes, and the core has no goroutines")
 	}
@@ -113,6 +114,7 @@ func TestQuietOverlay(t *testing.T) {
 // TestJoinAtOnce: nodes that all join within a moment, each with one contact
 // that joins as well, become one network although contacts have room for few.
 func TestJoinAtOnce(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 2)) {
 		nodes := 200 / scale
 		n := quiet(seed, nodes, 4, func(c *Config) {
@@ -130,6 +132,7 @@ func TestJoinAtOnce(t *testing.T) {
 // TestRareTypesConnected: of 40 data types each has five takers, or two, among
 // 200 nodes; the takers of each form a connected overlay of their own.
 func TestRareTypesConnected(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 1)) {
 		for _, takers := range []int{5, 2} {
 			const nodes, types = 200, 40
@@ -158,6 +161,7 @@ func TestRareTypesConnected(t *testing.T) {
 // TestIslandsAfterAnHour: two halves that were apart for an hour, in which every
 // presence from over there has expired, are one network soon after.
 func TestIslandsAfterAnHour(t *testing.T) {
+	aside(t)
 	for seed := range uint64(campaign(t, 1)) {
 		for _, nodes := range []int{2, 30} {
 			n := spread(seed, nodes, 6, 0)
@@ -251,6 +255,7 @@ func TestReplacement(t *testing.T) {
 // rounds of anti-entropy. Nodes announce no presence, so they know no more than
 // the peers that they remember: up to 256 of 1,000.
 func TestMassCrashCurve(t *testing.T) {
+	aside(t)
 	nodes, parts := 200/scale, []int{80}
 	if os.Getenv("HEARSAY_LONG") == "all" {
 		nodes, parts = 1000, []int{10, 20, 30, 40, 50, 60, 70, 80, 90, 95}
