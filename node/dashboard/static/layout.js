@@ -27,7 +27,8 @@ export function layout() {
   if (loose.length) sectors.push({ id: "", list: loose.sort(order) });
   if (!sectors.length) return places;
 
-  const weight = (s) => (s.id ? 1 : 0) + Math.sqrt(s.list.length) * 0.9 + (s.id ? 0 : 0.6);
+  // Room by number, so that all stand about equally deep.
+  const weight = (s) => (s.id ? 1.4 : 0.7) + s.list.length * 0.2;
   const total = sectors.reduce((sum, s) => sum + weight(s), 0);
   const crowd = peers.size;
   const ring = neighbours.length > 24 ? 0.52 : 0.46;
@@ -35,7 +36,7 @@ export function layout() {
   const step = dot * 3.4;
   // The loose sector is centred at the bottom.
   const last = sectors.at(-1);
-  let angle = last.id ? -Math.PI / 2 - (weight(sectors[0]) / total / 2) * full : Math.PI / 2 + (weight(last) / total / 2) * full;
+  let angle = last.id ? (-weight(sectors[0]) / total / 2) * full : Math.PI / 2 + (weight(last) / total / 2) * full;
   for (const s of sectors) {
     const width = (weight(s) / total) * full;
     const middle = angle + width / 2;

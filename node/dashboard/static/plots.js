@@ -50,9 +50,12 @@ export function add(f) {
   draw();
 }
 
+// span is how many points a plot is wide: two minutes at first, then all there is.
+const span = () => Math.max(24, figures.length - 1);
+
 function point(p, e) {
   const box = p.picture.getBoundingClientRect();
-  p.at = Math.round(((e.clientX - box.left) / box.width) * (most - 2)) - (most - figures.length);
+  p.at = Math.round(((e.clientX - box.left) / box.width) * (span() - 1)) - (span() - figures.length + 1);
   draw();
 }
 
@@ -68,7 +71,7 @@ function one(p) {
     return;
   }
   const top = Math.max(...all.flat(), 1e-9);
-  const x = (i) => width - ((n - 1 - i) * width) / (most - 2);
+  const x = (i) => width - ((n - 1 - i) * width) / (span() - 1);
   const y = (v) => height - 1 - (v / top) * (height - 4);
   const path = (values) => values.map((v, i) => `${i ? "L" : "M"}${x(i).toFixed(1)} ${y(v).toFixed(1)}`).join("");
   all.forEach((values, i) => p.paths[i].setAttribute("d", path(values)));
