@@ -85,7 +85,7 @@ func TestPeerster_1_10_BigGraph(t *testing.T) {
 				n.Start(i, at)
 				n.At(at+time.Millisecond, func() { n.Publish(i, dataType, 0, fmt.Append(nil, i)) })
 			}
-			n.Run(40 * time.Second)
+			n.Run(20 * time.Second)
 			expectAllEverywhere(t, seed, n, cores)
 			if t.Failed() {
 				return
@@ -240,7 +240,7 @@ func TestPeerster_1_15_Subgraph(t *testing.T) {
 				}
 				n.Run(5 * time.Second)
 				n.Start(bridge, 0)
-				n.Run(40 * time.Second)
+				n.Run(20 * time.Second)
 				expectAllEverywhere(t, seed, n, cores)
 				if t.Failed() {
 					return

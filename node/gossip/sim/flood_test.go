@@ -62,7 +62,7 @@ func flooded(seed uint64, flooders, rate int, d time.Duration) (n *Network, took
 // TestFlooders: who announces without end is held up by its neighbours, and what
 // others say gets through nearly as fast as without it.
 func TestFlooders(t *testing.T) {
-	flooders, d := 1, 2*time.Second
+	flooders, d := 1, 1200*time.Millisecond
 	if os.Getenv("HEARSAY_LONG") != "" {
 		flooders, d = 3, 3*time.Second
 	}
