@@ -62,7 +62,7 @@ func (a *answers) String() string {
 func TestSize(t *testing.T) {
 	aside(t)
 	sizes := []int{10, 100 / scale}
-	if os.Getenv("HEARSAY_LONG") != "" && scale == 1 {
+	if os.Getenv("HEARSAY_LONG") == "all" && scale == 1 {
 		sizes = append(sizes, 1000)
 	}
 	for _, nodes := range sizes {
@@ -80,7 +80,11 @@ func TestSizeInChurn(t *testing.T) {
 	if os.Getenv("HEARSAY_LONG") == "" || scale > 1 {
 		t.Skip("takes a minute: HEARSAY_LONG=1")
 	}
-	for _, nodes := range []int{100, 1000} {
+	sizes := []int{100}
+	if os.Getenv("HEARSAY_LONG") == "all" {
+		sizes = append(sizes, 1000)
+	}
+	for _, nodes := range sizes {
 		n := spread(1, nodes, 10, 0)
 		var churn []int
 		for i := range min(nodes/5, 40) {
