@@ -13,7 +13,7 @@ import (
 func TestChurn(t *testing.T) {
 	nodes, hours, perHour := 30, 2, 6
 	if os.Getenv("HEARSAY_LONG") != "" {
-		nodes, hours, perHour = 60, 24, 20
+		hours, perHour = 24, 4
 	}
 	bubble(t, 24, func(w *world) {
 		w.populate(nodes)
