@@ -18,7 +18,12 @@ import (
 // running starts a server on a real loopback port.
 func running(t *testing.T, dir string, n Node) *Server {
 	t.Helper()
-	s, err := Listen(Config{StateDir: dir}, n)
+	return serving(t, Config{StateDir: dir}, n)
+}
+
+func serving(t *testing.T, cfg Config, n Node) *Server {
+	t.Helper()
+	s, err := Listen(cfg, n)
 	if err != nil {
 		t.Fatal(err)
 	}

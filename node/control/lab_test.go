@@ -86,24 +86,6 @@ func (n *labNode) say(t *testing.T, s *Server, uuid string, version, ttl int) (i
 	return taken.New
 }
 
-func labServer(t *testing.T, n Node) *Server {
-	t.Helper()
-	s, err := Listen(Config{StateDir: t.TempDir(), Lab: true}, n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	return s
-}
-
 // Plain lab nodes take part: what one posts goes to the others here and to the
 // network, and what the network says is posted to them.
 func TestLabNodesTakePart(t *testing.T) {
@@ -112,7 +94,7 @@ func TestLabNodesTakePart(t *testing.T) {
 		announced <- a
 		return node.Announced{}, nil
 	}}
-	s := labServer(t, f)
+	s := serving(t, Config{StateDir: t.TempDir(), Lab: true}, f)
 	a, b := plainLabNode(t), plainLabNode(t)
 	if !a.say(t, s, "a1", 1, 0) || !b.say(t, s, "b1", 1, 0) { // a TTL of 0 goes nowhere
 		t.Error("not taken")

@@ -117,7 +117,7 @@ function view() {
   const h = canvas.height / ratio;
   // A picture that is wider than high is drawn wider than high.
   const unit = (Math.min(w, h) / 2 - 18) * scale;
-  return { w, h, ratio, cx: w / 2, cy: h / 2, ux: unit * Math.min(1.55, Math.max(1, w / h)), uy: unit };
+  return { w, h, ratio, cx: w / 2, cy: h / 2, ux: unit * Math.min(1.9, Math.max(1, w / h)), uy: unit };
 }
 
 function draw() {
