@@ -60,6 +60,8 @@ var mutations = []mutation{
 	{"what cannot be counted is estimated", "estimate.go", "if unknown > 0 ||", "if false ||", "TestSizeEstimated"},
 	{"relayed links carry little", "relayed.go", "return !l.relayed || r.Size() <= relayedRumor", "return true", "TestRelayedLinksCarryLittle"},
 	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},
+	{"ways to landmarks make no circles", "landmark.go", " || !fresh && o.distance >= t.least {", " {", "TestNearestWay"},
+	{"made-up numbers of landmarks are heeded seldom", "landmark.go", "if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {", "if false {", "TestMadeUpNumbers"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }
 
