@@ -67,7 +67,8 @@ type Config struct {
 	ReceiptDelay time.Duration
 	// Heartbeat is the pause between two renewals of this node's presence, while
 	// there are few members: with n of them it is n/10 seconds if that is more. 0 =
-	// never: then the presence lives for Lifetime at a time.
+	// never: then the presence lives for Lifetime at a time. Below 5 s it is of use
+	// for a while only: others take 20 at once, and then one in 5 s.
 	Heartbeat time.Duration
 	// AntiEntropy is the pause between two comparisons of stores with a random
 	// neighbour. 0 = only when a link comes up or a data type is new.

@@ -317,13 +317,18 @@ func TestRumorKeepsNoFrame(t *testing.T) {
 	}
 }
 
-// allocated is what f allocates, in bytes.
+// allocated is what f allocates, in bytes: the least of three runs, since others
+// allocate now and then, too.
 func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
+	least := uint64(math.MaxUint64)
+	for range 3 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	return least
 }
 
 // TestLyingLength: a length is believed as far as bytes have come.
