@@ -57,11 +57,16 @@ func newTypeBook(t *testing.T, takes time.Duration) *typeBook {
 		defer b.mu.Unlock()
 		b.got[dataType]++
 	}
+	b.mu.Lock()
+	t.Cleanup(b.mu.Unlock)
 	go b.run(t.Context(), func(ctx context.Context) bool { return ctx.Err() == nil })
 	return b
 }
 
+// pass lets time pass. The rest of the time the test has the book to itself.
 func (b *typeBook) pass(d time.Duration) {
+	b.mu.Unlock()
+	defer b.mu.Lock()
 	time.Sleep(d)
 	synctest.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,24 @@ import (
 
 // board is the table that a node shows: what all say under one key.
 type board struct {
+	mu   sync.Mutex
 	rows map[string]string
+}
+
+// shows reports whether the table is as wanted.
+func (b *board) shows(want map[string]string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Equal(b.rows, want)
+}
+
+// note puts what a node said into its row.
+func (b *board) note(ch shared.Change) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.rows[ch.Peer.String()] = string(ch.Value); ch.Deleted || ch.Expired {
+		delete(b.rows, ch.Peer.String())
+	}
 }
 
 // showBoard keeps a node's table current until the test ends.
@@ -33,11 +51,8 @@ func showBoard(t *testing.T, c *integration.Cluster, i int) *board {
 			if err != nil {
 				return
 			}
-			if ch.Key != "movie" {
-				continue
-			}
-			if b.rows[ch.Peer.String()] = string(ch.Value); ch.Deleted || ch.Expired {
-				delete(b.rows, ch.Peer.String())
+			if ch.Key == "movie" {
+				b.note(ch)
 			}
 		}
 	}()
@@ -53,7 +68,7 @@ func agree(boards []*board, want map[string]string, limit time.Duration) time.Du
 		synctest.Wait()
 		same := true
 		for _, b := range boards {
-			same = same && maps.Equal(b.rows, want)
+			same = same && b.shows(want)
 		}
 		if took := time.Since(began); same || took >= limit {
 			return took

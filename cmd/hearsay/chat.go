@@ -71,6 +71,7 @@ type chat struct {
 	dataType uint16
 	linger   time.Duration
 	end      context.CancelFunc
+	self     string // the node's peer ID
 
 	mu    sync.Mutex // of what follows, and of lines written
 	names *names
@@ -89,6 +90,7 @@ func (t *chat) run(ctx context.Context) error {
 	if t.names, err = t.app.names(ctx, t.c); err != nil {
 		return err
 	}
+	t.self = t.names.self
 	rumors, err := t.c.Listen(ctx, t.dataType)
 	if err != nil {
 		return err
@@ -105,7 +107,7 @@ func (t *chat) run(ctx context.Context) error {
 	}
 	defer closeLines()
 	if !t.json {
-		t.say("You are %s. Type to talk to everybody, /msg PEER TEXT to one, /help for more.", t.names.self)
+		t.say("You are %s. Type to talk to everybody, /msg PEER TEXT to one, /help for more.", t.self)
 	}
 
 	failed := make(chan error, 2)
@@ -244,7 +246,7 @@ func (t *chat) followRumors(next func() (control.Rumor, error), take func(contro
 }
 
 func (t *chat) rumor(r control.Rumor) {
-	if r.Origin != t.names.self { // the own line is on the screen
+	if r.Origin != t.self { // the own line is on the screen
 		t.tell("rumor", r, "%s  %s: %s", clock(r.Received), t.name(r.Origin), oneLine(shorten(r.Data)))
 	}
 }

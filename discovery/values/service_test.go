@@ -128,7 +128,7 @@ func TestSilentNodes(t *testing.T) {
 	bubble(t, 5, func(w *world) {
 		w.populate(30)
 		for _, n := range w.order[:9] {
-			n.answer = func(peer.ID, []byte) []byte { return nil }
+			n.says(func(peer.ID, []byte) []byte { return nil })
 		}
 		honest := w.order[9:]
 		const keys = 50
@@ -166,7 +166,7 @@ func TestGetEndsWhateverOthersDo(t *testing.T) {
 	bubble(t, 6, func(w *world) {
 		w.populate(30)
 		for _, n := range w.order[1:] {
-			n.answer = func(peer.ID, []byte) []byte { return nil }
+			n.says(func(peer.ID, []byte) []byte { return nil })
 		}
 		began := time.Now()
 		if r := w.order[0].Get(context.Background(), testKey(1)); r != nil {
@@ -224,7 +224,7 @@ func TestHostileAnswers(t *testing.T) {
 			bubble(t, 7, func(w *world) {
 				w.populate(30)
 				for _, n := range w.order[:6] {
-					n.answer = func(_ peer.ID, request []byte) []byte { return lie(w, request) }
+					n.says(func(_ peer.ID, request []byte) []byte { return lie(w, request) })
 				}
 				for i := range 20 {
 					w.put(w.order[6+w.rng.IntN(24)], testKey(i), fmt.Sprint(i), time.Hour)
@@ -302,7 +302,7 @@ func TestSybils(t *testing.T) {
 					squatter := sybils[0]
 					lie, _ := Sign(squatter.key, "test", key, []byte("squatted"), 1, time.Now(), time.Now().Add(time.Hour))
 					for _, n := range sybils {
-						n.answer = func(from peer.ID, message []byte) []byte {
+						n.says(func(from peer.ID, message []byte) []byte {
 							q, err := decodeRequest(message)
 							if err != nil {
 								return nil
@@ -321,7 +321,7 @@ func TestSybils(t *testing.T) {
 								p.near = append(p.near, peer.AddrInfo{ID: s.id})
 							}
 							return p.encode()
-						}
+						})
 					}
 					w.put(honest[0], key, "honest", time.Hour)
 					for range 40 {

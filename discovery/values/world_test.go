@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,12 @@ type world struct {
 	ctx   context.Context
 }
 
+// answering answers a request that a node sent.
+type answering func(from peer.ID, request []byte) []byte
+
+// says has the node answer otherwise than it should.
+func (n *simNode) says(answer answering) { n.answer.Store(&answer) }
+
 type simNode struct {
 	*Service
 	w     *world
@@ -40,7 +47,7 @@ type simNode struct {
 	key   crypto.PrivKey
 	table *kbucket.RoutingTable
 	// answer, when not nil, replaces the service's: nil = says nothing at all.
-	answer func(from peer.ID, request []byte) []byte
+	answer atomic.Pointer[answering]
 	stop   context.CancelFunc
 	ended  chan struct{}
 }
@@ -206,8 +213,8 @@ func (n *simNode) call(ctx context.Context, to peer.AddrInfo, request []byte) ([
 		return nil, errGone
 	}
 	answer := there.Handle
-	if there.answer != nil {
-		answer = there.answer
+	if other := there.answer.Load(); other != nil {
+		answer = *other
 	} else {
 		there.meet(n.id)
 	}
