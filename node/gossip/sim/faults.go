@@ -143,7 +143,11 @@ func (n *Network) Up(i int) bool { return n.nodes[i].up }
 func (n *Network) Skew(i int, d time.Duration) { n.Jump(i, max(-maxSkew, min(d, maxSkew))) }
 
 // Jump sets node i's wall clock off by d, however far. Its steady clock goes on.
-func (n *Network) Jump(i int, d time.Duration) { n.nodes[i].skew = d }
+func (n *Network) Jump(i int, d time.Duration) {
+	nd := n.nodes[i]
+	nd.latest = max(nd.latest, n.clock(nd).UnixMilli())
+	nd.skew = d
+}
 
 // clock is what node nd's clocks say now.
 func (n *Network) clock(nd *node) time.Time { return reading(n.now, nd.skew) }

@@ -97,6 +97,7 @@ type node struct {
 	// remembered is whom it knew when it went down last.
 	remembered []gossip.Candidate
 	skew       time.Duration // of its wall clock
+	latest     int64         // what that said before it jumped back, Unix ms
 	pause      time.Duration // that it takes for each event
 	free       time.Duration // when it has worked off what came
 	uplink     time.Duration // when it has sent what it began to send

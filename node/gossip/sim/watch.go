@@ -171,9 +171,10 @@ func (n *Network) carry(w *wire, msg gossip.Message) {
 	w.carried[p] = false
 }
 
-// outlived reports whether a node may have forgotten a rumor that it had.
+// outlived reports whether a node may have forgotten a rumor that it had: one
+// that has expired by its clock, or had before that jumped back.
 func (n *Network) outlived(nd *node, p *published) bool {
-	return p.r.Expires <= n.clock(nd).UnixMilli() || n.superseded(p)
+	return p.r.Expires <= max(nd.latest, n.clock(nd).UnixMilli()) || n.superseded(p)
 }
 
 // superseded reports whether there is a newer version of a state rumor.
