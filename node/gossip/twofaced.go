@@ -50,7 +50,8 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	s.twofaced[r.Origin] = s.now
 	s.do(PeerEvent{r.Origin, PeerEquivocated})
 	// Whoever lacks it fetches it, and has the proof, too.
-	s.remember(r).r = r
-	s.store.entries[r.ID].proof = true
+	e := s.remember(r)
+	e.r, e.proof, e.from = r, true, l.peer
+	e.holders.set(l.slot)
 	s.news(groupOf(r), l.peer)
 }
