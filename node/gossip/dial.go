@@ -182,6 +182,17 @@ func (s *State) merelyNamed(c *candidate) bool {
 		c.met.IsZero() && s.members[c.peer] == nil && len(s.links) > 0
 }
 
+// provedReal is called when the presence of a peer is first heard: it is more than
+// merely named, and need not wait as long as if it were.
+func (s *State) provedReal(p PeerID) {
+	c := s.candidates[p]
+	if c == nil || c.fails == 0 || c.gone || s.links[p] != nil {
+		return
+	}
+	c.next = later(earlier(c.next, s.now.Add(s.jitter(retrySoon))), c.flapsUntil())
+	s.planDial(c)
+}
+
 func (s *State) dialEnded(c *candidate) {
 	c.dialling, c.probing, c.swap, c.look = false, false, false, false
 	s.dials--

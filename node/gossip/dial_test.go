@@ -206,3 +206,19 @@ func TestProbes(t *testing.T) {
 		t.Errorf("%d links, %d dials under way", len(n.s.links), n.s.dials)
 	}
 }
+
+// A peer that nobody but others named waits long after a dial that failed, but not
+// when its presence comes: where the network was cut it is one like any other.
+func TestPresenceProvesReal(t *testing.T) {
+	n := alone(t, func(c *Config) { c.PeerExchange = true })
+	n.up("B")
+	n.recv("B", &PeerList{[]PeerRecord{{Peer: "Z", Seq: 1, Bytes: []byte("r")}}})
+	n.wait(2 * courtesy)
+	mustEqual(t, "dialled", n.dials(), []PeerID{"Z"})
+	n.do(DialFailed{"Z"})
+	n.wait(time.Minute)
+	mustEqual(t, "dialled soon although it was merely named", n.dials(), []PeerID{"Z"})
+	n.push("B", presenceOf(t, "Z", 1, Presence{Record: []byte("r")}, func(h *Header) { h.Created = n.w.now.UnixMilli() }))
+	n.wait(retrySoon * 5 / 4)
+	mustEqual(t, "dialled when its presence is here", n.dials(), []PeerID{"Z", "Z"})
+}

@@ -41,8 +41,8 @@ func TestNeighbourIntake(t *testing.T) {
 		t.Errorf("%d of 500 by another neighbour", got)
 	}
 	n.wait(time.Second)
-	if got := n.pushAll(t, "B", "F", 100_000, neighbourBurst); got < 4000 || got > 4100 {
-		t.Errorf("%d a second later, want 4,000 and a turn of 20", got)
+	if got := n.pushAll(t, "B", "F", 100_000, neighbourBurst); got < neighbourBurst {
+		t.Errorf("%d a second later, want another burst", got)
 	}
 	if err := n.s.Check(); err != nil {
 		t.Error(err)

@@ -340,6 +340,7 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	s.heedAccusations(r, p)
 	if old == nil {
 		s.newMember()
+		s.provedReal(r.Origin)
 	}
 	return m
 }

@@ -194,9 +194,14 @@ func parts(n *Network, types ...uint16) (wrong []error) {
 // chatter runs a network and counts the messages about rumors of modules that go
 // down links which are there from the beginning: who looks round for takers of a
 // rare type compares, and is offered, what there is. By such a link the way of a
-// limited rumor may be shorter than before, and then it goes on.
+// limited rumor may be shorter than before, and then it goes on: it is given, and
+// may be asked for, but not in vain.
 func (n *Network) chatter(d time.Duration) map[string]int {
 	type pair struct{ from, to int }
+	type request struct {
+		pair
+		id gossip.RumorID
+	}
 	linked := make(map[pair]bool)
 	for i := range n.nodes {
 		for _, j := range n.Neighbours(i) {
@@ -204,7 +209,8 @@ func (n *Network) chatter(d time.Duration) map[string]int {
 		}
 	}
 	n.Run(5 * time.Second) // what came up just now has been compared
-	said := make(map[string]int)
+	said, asked := make(map[string]int), make(map[request]bool)
+	quiet := n.now + d
 	n.cfg.Record = func(from, to int, msg gossip.Message) {
 		var r *gossip.Rumor
 		switch m := msg.(type) {
@@ -212,6 +218,14 @@ func (n *Network) chatter(d time.Duration) map[string]int {
 			r = m.Rumor
 		case *gossip.Fill:
 			r = m.Rumor
+			delete(asked, request{pair{to, from}, r.ID})
+		case *gossip.Want:
+			for _, id := range m.IDs {
+				if p := n.rumors[id]; p != nil && p.r.TTL != 0 && n.now < quiet {
+					asked[request{pair{from, to}, id}] = true
+					r = p.r
+				}
+			}
 		case *gossip.Graft:
 			if len(m.IDs) == 0 {
 				return // a tree that mends itself where a link ended
@@ -219,13 +233,16 @@ func (n *Network) chatter(d time.Duration) map[string]int {
 		}
 		switch kind := KindOf(msg); kind {
 		case "push", "have", "graft", "fill", "want":
-			if linked[pair{from, to}] && (r == nil || r.TTL == 0) {
+			if linked[pair{from, to}] && (r == nil || r.TTL == 0) && n.now < quiet {
 				said[kind]++
 			}
 		}
 	}
-	n.Run(d)
+	n.Run(d + 2*time.Second) // for the answers
 	n.cfg.Record = nil
+	if len(asked) > 0 {
+		said["want in vain"] = len(asked)
+	}
 	return said
 }
 
