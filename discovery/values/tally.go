@@ -65,8 +65,19 @@ func (t *tally) add(holder peer.ID, at int, records []*Record) {
 	}
 }
 
-// enough says whether the decision will hardly change any more.
-func (t *tally) enough() bool { return t.votes >= quorum }
+// enough says whether the decision will hardly change any more. Where signers
+// compete, one that the key vouches for may be with a holder that was not heard.
+func (t *tally) enough() bool {
+	if t.votes < quorum || len(t.signers) <= 1 {
+		return t.votes >= quorum
+	}
+	for _, st := range t.signers {
+		if st.best.vouched() > 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // all returns the newest record of each signer, in the order of the package's
 // documentation, up to maxSigners.
