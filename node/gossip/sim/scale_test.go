@@ -44,8 +44,16 @@ func TestTenThousandNodes(t *testing.T) {
 	}
 	n.Run(5 * time.Second)
 	s := n.Stats().Sub(before)
+	took := time.Since(began)
+	// Where push left a hole the next comparisons fill it.
+	late := len(n.Missing())
+	for range 20 {
+		if len(n.Missing()) > 0 {
+			n.Run(time.Second)
+		}
+	}
 	t.Logf("%d nodes: %v for %v of virtual time, %d events, %d messages, %.1f links a node, redundancy %.3f, latency %v, %d KiB a node",
-		nodes, time.Since(began), n.Now(), n.Stats().Events, n.Messages(), float64(links)/float64(nodes), s.Redundancy(), n.Latency(0), n.MemoryPerNode()>>10)
+		nodes, took, n.Now(), n.Stats().Events, n.Messages(), float64(links)/float64(nodes), s.Redundancy(), n.Latency(0), n.MemoryPerNode()>>10)
 	for _, r := range n.Rumors()[:3] {
 		t.Logf("last after %v over %d hops; shortest %v, %d", r.Last, r.Hops, r.BestLast, r.BestHops)
 	}
@@ -53,9 +61,10 @@ func TestTenThousandNodes(t *testing.T) {
 		t.Errorf("the overlay has %d parts", len(parts))
 	}
 	check(t, n)
-	if want := uint64(rumors * nodes); s.Deliveries != want {
-		t.Errorf("%d deliveries, want %d", s.Deliveries, want)
+	if got, want := n.Stats().Sub(before).Deliveries, uint64(rumors*nodes); got != want || late > 5 {
+		t.Errorf("%d deliveries, want %d; %d came by comparison", got, want, late)
 	}
+	t.Logf("%d of %d deliveries came by comparison", late, rumors*nodes)
 }
 
 // TestIdleCost: what a node costs when nothing is said: traffic and memory, where
