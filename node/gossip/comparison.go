@@ -110,19 +110,21 @@ func (s *State) syncWith(l *link) {
 	}
 }
 
-// syncRandom is the periodic round: everything shared, with one neighbour, and
-// each type that this one does not take with another that does.
-func (s *State) syncRandom() time.Time {
+// syncRound is the periodic round: everything shared, with one neighbour, and
+// each type that this one does not take with another that does. It is the one with
+// which something has gone uncompared the longest: by mere chance two nodes that
+// lack the same would choose each other twice in a row now and then.
+func (s *State) syncRound() time.Time {
 	if s.cfg.AntiEntropy == 0 {
 		return time.Time{}
 	}
-	if l := s.randomLink(func(*link) bool { return true }); l != nil {
+	if l := s.longestUncompared((*link).uncomparedSince); l != nil {
 		s.syncWith(l)
 		for _, t := range s.interests() {
 			if l.interests[t] {
 				continue
 			}
-			if taker := s.randomLink(func(l *link) bool { return l.interests[t] }); taker != nil {
+			if taker := s.longestUncompared(takerOf(t)); taker != nil {
 				s.enqueueSync(taker, GroupOf(t))
 			}
 		}
@@ -130,18 +132,45 @@ func (s *State) syncRandom() time.Time {
 	return s.now.Add(s.jitter(s.cfg.AntiEntropy))
 }
 
-// randomLink chooses one of the neighbours that are fit, nil if none is.
-func (s *State) randomLink(fit func(*link) bool) *link {
+// longestUncompared chooses the neighbour for which since, where it says that the
+// neighbour is fit, is earliest, or one of several by chance; nil if none is fit.
+func (s *State) longestUncompared(since func(*link, *State) (time.Time, bool)) *link {
 	var all []*link
+	var first time.Time
 	for _, l := range s.linkOrder {
-		if l != nil && !l.leaving && !l.relayed && fit(l) {
-			all = append(all, l)
+		if l == nil || l.leaving || l.relayed {
+			continue
 		}
+		t, fit := since(l, s)
+		switch {
+		case !fit || len(all) > 0 && t.After(first):
+			continue
+		case len(all) > 0 && t.Before(first):
+			all = all[:0]
+		}
+		all, first = append(all, l), t
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	return all[s.cfg.Rand.IntN(len(all))]
+}
+
+// uncomparedSince is when the stalest of all that is shared with a neighbour was
+// compared.
+func (l *link) uncomparedSince(s *State) (time.Time, bool) {
+	since := l.compared[GroupPresence]
+	for t := range l.interests {
+		if s.takers[t] > 0 {
+			since = earlier(since, l.compared[GroupOf(t)])
+		}
+	}
+	return since, true
+}
+
+// takerOf is when a data type was compared with a neighbour that takes it.
+func takerOf(t uint16) func(*link, *State) (time.Time, bool) {
+	return func(l *link, _ *State) (time.Time, bool) { return l.compared[GroupOf(t)], l.interests[t] }
 }
 
 func (s *State) enqueueSync(l *link, g Group) {
@@ -205,7 +234,7 @@ func (s *State) ended(g Group, c *comparison) {
 		c.queue = slices.Insert(c.queue, 0, c.peer)
 	}
 	if l := s.links[c.peer]; l != nil {
-		l.compared[g] = true
+		l.compared[g] = s.now
 	}
 	c.peer = ""
 	s.advance(g, c)

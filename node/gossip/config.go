@@ -70,8 +70,8 @@ type Config struct {
 	// never: then the presence lives for Lifetime at a time. Below 5 s it is of use
 	// for a while only: others take 20 at once, and then one in 5 s.
 	Heartbeat time.Duration
-	// AntiEntropy is the pause between two comparisons of stores with a random
-	// neighbour. 0 = only when a link comes up or a data type is new.
+	// AntiEntropy is the pause between two comparisons of stores with a neighbour,
+	// one after the other. 0 = only when a link comes up or a data type is new.
 	AntiEntropy time.Duration
 	// ContinueMongering is the probability of comparing with one more neighbour
 	// at once after a comparison taught this node something.

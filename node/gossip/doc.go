@@ -71,10 +71,10 @@
 // smaller ranges where they differ, then IDs, and at last the rumors themselves
 // (Fill). Equal sets cost one message each way, d differences O(d log n). It
 // runs when a link comes up, when a data type is new, when something could not
-// be sent, and with a random neighbour every Config.AntiEntropy. Who learns
-// something that way goes on comparing with its other neighbours with
-// probability Config.ContinueMongering (Demers et al., "Epidemic Algorithms for
-// Replicated Database Maintenance", 1987).
+// be sent, and every Config.AntiEntropy with the neighbour for which it is longest
+// ago. Who learns something that way goes on comparing with its other neighbours
+// with probability Config.ContinueMongering (Demers et al., "Epidemic Algorithms
+// for Replicated Database Maintenance", 1987).
 //
 // What a node said in earlier runs comes back to it like anything else that it
 // lacks. If that shows a later epoch than its own (its disk was lost, or its

@@ -29,7 +29,7 @@ type link struct {
 	rooted     map[sourceKey]bool  // in the tree of an origin, or not; else as lazy says
 	grafted    map[Group]time.Time // until when it is not pruned
 	proven     map[Group]bool      // something new came or went this way
-	compared   map[Group]bool      // at least once since it is shared
+	compared   map[Group]time.Time // last, since it is shared
 	brought    map[Group]time.Time // when something new came last
 	boasts     int                 // how often it was slower than it said
 	boasted    time.Time           // what it says of times is not believed before
@@ -111,7 +111,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		rooted:     make(map[sourceKey]bool),
 		grafted:    make(map[Group]time.Time),
 		proven:     make(map[Group]bool),
-		compared:   make(map[Group]bool),
+		compared:   make(map[Group]time.Time),
 		brought:    make(map[Group]time.Time),
 		offered:    make(map[RumorID]bool),
 		resent:     make(map[RumorID]uint8),

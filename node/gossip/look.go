@@ -164,7 +164,7 @@ func (s *State) endLooks() (next time.Time) {
 // compared.
 func (s *State) allCompared(l *link) bool {
 	for t := range l.interests {
-		if s.takers[t] > 0 && !l.compared[GroupOf(t)] {
+		if s.takers[t] > 0 && l.compared[GroupOf(t)].IsZero() {
 			return false
 		}
 	}

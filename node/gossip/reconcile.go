@@ -278,7 +278,7 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 		if !e.spreadable() && !e.proof || groupOf(e.r) != g || (e.r.TTL != 0 || s.store.shadowed(e.r)) && holders.has(l.slot) {
 			return
 		}
-		if l.compared[g] && !e.filled && s.now.Sub(e.learnt) < young {
+		if !l.compared[g].IsZero() && !e.filled && s.now.Sub(e.learnt) < young {
 			return
 		}
 		// It gave it to this node after it made its list, and the lists' lane was

@@ -257,7 +257,7 @@ func (s *State) runDue() {
 		case taskDial:
 			next = s.dialMissing()
 		case taskSync:
-			next = s.syncRandom()
+			next = s.syncRound()
 		case taskCompare:
 			next = s.compare()
 		case taskShuffle:

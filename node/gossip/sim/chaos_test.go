@@ -171,7 +171,7 @@ func chaos(seed uint64, nodes int, d time.Duration, change ...func(*Config)) *Ne
 
 // settle runs a network until nothing is missing, for a minute at most: six
 // rounds of anti-entropy. Nearly always a few seconds will do, but a round is
-// with one random neighbour, which may be one that does not take a rare type,
+// with one neighbour, which may be one that does not take a rare type,
 // or a hostile one.
 func settle(n *Network) {
 	for range 12 {
