@@ -1,0 +1,129 @@
+package gossip
+
+import (
+	"testing"
+	"time"
+)
+
+// A node compares one group with one neighbour at a time, and no turn is lost
+// when that neighbour goes.
+func TestQueueGoesOnAfterLinkDown(t *testing.T) {
+	w := newWorld(t)
+	n := w.add("A")
+	n.solo, n.mute = true, nil
+	n.module(1, 7)
+	n.up("B", 7)
+	n.up("C", 7)
+	if got := sent[*Sync](n, "C"); len(got) != 0 {
+		t.Fatalf("compared with two at once")
+	}
+	n.do(LinkDown{"B"})
+	n.wait(10 * time.Millisecond)
+	if got := sent[*Sync](n, "C"); len(got) != 2 {
+		t.Errorf("%d comparisons with C, want one of presences and one of type 7", len(got))
+	}
+	// Silence ends a comparison, too.
+	n.up("D", 7)
+	n.wait(2 * syncPatience)
+	if got := sent[*Sync](n, "D"); len(got) != 2 {
+		t.Errorf("%d comparisons with D after C said nothing", len(got))
+	}
+}
+
+// If both begin at once one of the two comparisons is dropped, and never both.
+func TestCrossingOpenings(t *testing.T) {
+	opening := &Sync{Group: 7, Ranges: []Range{{Mode: RangeFingerprint}}}
+	n := alone(t)
+	n.module(1, 7)
+	n.up("Z", 7) // larger than this node, which therefore begins
+	n.forget()
+	n.recv("Z", opening)
+	if got := sent[*Sync](n, "Z"); len(got) != 0 {
+		t.Error("the smaller ID answers while its own opening is on its way")
+	}
+	// Z was busy when that came, and never answers it.
+	n.wait(2 * syncPatience)
+	if len(sent[*Sync](n, "Z")) == 0 {
+		t.Error("neither of the two goes on")
+	}
+
+	n = alone(t)
+	n.module(1, 7)
+	n.up("A", 7)
+	n.recv("A", opening) // this node has the larger ID: it answers
+	n.wait(2 * syncPatience)
+	n.s.links["A"].retry = true // and now has a reason to begin itself
+	n.do(Tick{})
+	n.wait(pingInterval)
+	n.forget()
+	n.recv("A", opening)
+	if got := sent[*Sync](n, "A"); len(got) != 1 || got[0].Ranges[0].Mode != RangeIDs {
+		t.Errorf("the larger ID does not answer: %v", got)
+	}
+}
+
+// A node that is busy puts those off whose set differs, and begins with them when
+// it has time. Equal sets need no turn: if they did, nodes would go on owing
+// each other turns for ever.
+func TestBusyComparison(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.publish(7, "x")
+	n.up("N", 7) // this node begins with it, and waits
+	n.up("O", 7)
+	n.up("P", 7)
+	n.s.syncs.by[7].queue = nil
+	n.forget()
+	mine := fingerprint(n.s.set(7, 0), Point{})
+	n.recv("O", &Sync{Group: 7, Ranges: []Range{mine}})
+	if got := sent[*Sync](n, "O"); len(got) != 1 || len(got[0].Ranges) != 1 || got[0].Ranges[0].Mode != RangeSkip {
+		t.Errorf("an equal set is answered with %v", got)
+	}
+	n.recv("P", &Sync{Group: 7, Ranges: []Range{{Mode: RangeFingerprint}}})
+	if got := sent[*Sync](n, "P"); len(got) != 1 || len(got[0].Ranges) != 0 {
+		t.Errorf("another set is answered with %v", got)
+	}
+	n.recv("N", &Sync{Group: 7, Ranges: []Range{{}}}) // equal, and done
+	if o, p := len(sent[*Sync](n, "O")), len(sent[*Sync](n, "P")); o != 1 || p != 2 {
+		t.Errorf("%d messages to O, which is equal, and %d to P, whose turn it is", o, p)
+	}
+}
+
+// Periodic comparisons, with one neighbour after the other.
+func TestAntiEntropyInterval(t *testing.T) {
+	n := alone(t, func(c *Config) { c.AntiEntropy = 500 * time.Millisecond })
+	n.up("B")
+	n.up("C")
+	n.forget()
+	n.wait(100 * time.Second)
+	b, c := len(sent[*Sync](n, "B")), len(sent[*Sync](n, "C"))
+	if b+c < 70 || b+c > 220 || b < c-1 || b > c+1 {
+		t.Errorf("%d and %d comparisons in 100 seconds", b, c)
+	}
+	n = alone(t)
+	n.up("B")
+	n.wait(time.Minute)
+	if got := n.s.Status().Counters.Syncs; got != 0 {
+		t.Errorf("%d comparisons though there are to be none", got)
+	}
+}
+
+// Who learnt something by a comparison goes on with others: always, never, or
+// by chance.
+func TestContinueMongering(t *testing.T) {
+	for probability, want := range map[float64]int{0: 0, 1: 1} {
+		w := newWorld(t)
+		for _, id := range []PeerID{"A", "B", "C"} {
+			w.add(id, func(c *Config) { c.ContinueMongering = probability }).module(1, 7)
+		}
+		w.link("B", "C")
+		w.node("A").publish(7, "x")
+		w.wait(time.Minute)
+		w.link("A", "B")
+		w.wait(time.Minute)
+		mustEqual(t, "B was told", w.node("B").told(1), []string{"x"})
+		if got := len(w.node("C").told(1)); got != want {
+			t.Errorf("continue-mongering %v: C was told %d", probability, got)
+		}
+	}
+}
