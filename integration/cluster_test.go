@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+
 	"hearsay/integration"
 	"hearsay/node"
 )
@@ -84,6 +86,28 @@ func TestPartitionAndHeal(t *testing.T) {
 		c.Partition([]int{1}) // against all others together
 		c.AwaitLinked(0, 2)
 	})
+}
+
+// Nothing is left of a cluster, not even streams that a mock network opens on a
+// connection that is closed.
+func TestNoStreamOutlivesItsCluster(t *testing.T) {
+	t.Parallel()
+	var late network.Stream
+	t.Run("cluster", func(t *testing.T) {
+		c := integration.New(t, 2)
+		conn := c.Node(0).Running().Host().Network().ConnsToPeer(c.Node(1).ID())[0]
+		conn.Close()
+		var err error
+		if late, err = conn.NewStream(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := late.Write([]byte("a")); err != nil {
+			t.Fatalf("the mock network has learnt to close its streams: %v", err)
+		}
+	})
+	if _, err := late.Write([]byte("b")); err == nil {
+		t.Error("a stream is open after the end of its network")
+	}
 }
 
 func TestStopKillRestart(t *testing.T) {

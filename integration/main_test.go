@@ -24,8 +24,5 @@ func TestMain(m *testing.M) {
 	logging.SetAllLoggers(logging.LevelFatal) // tests provoke what nodes warn of
 	goleak.VerifyTestMain(m,
 		// The UPnP client of libp2p, which no test uses, starts this on import.
-		goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),
-		// A mock network never ends a stream that is opened in the moment in which its
-		// connection closes, as one of a node that takes its leave may be.
-		goleak.IgnoreTopFunction("github.com/libp2p/go-libp2p/p2p/net/mock.(*stream).transport"))
+		goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"))
 }
