@@ -23,7 +23,7 @@ func loadNetworkKey(cfg *config.Config) (*identity.NetworkKey, error) {
 	}
 	k, err := identity.LoadNetworkKey(cfg.NetworkKey)
 	if err != nil {
-		return nil, err
+		return nil, misconfigured("", err)
 	}
 	return &k, nil
 }
@@ -38,7 +38,7 @@ func allowedPeers(cfg *config.Config) ([]peer.ID, error) {
 	}
 	listed, err := config.LoadPeers(cfg.AllowPeersFile)
 	if err != nil {
-		return nil, err
+		return nil, misconfigured("", err)
 	}
 	return append(append([]peer.ID{}, cfg.AllowPeers...), listed...), nil
 }

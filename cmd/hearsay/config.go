@@ -27,7 +27,7 @@ func (a *app) configCheckCommand() *cobra.Command {
 		Use:   "check [FILE]",
 		Short: "List everything that is wrong with a configuration file",
 		Long: `List everything that is wrong with a configuration file, with file, line and
-key. Warnings alone are no failure.`,
+key. Errors are a failure (exit code 78), warnings alone are none.`,
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := a.config
@@ -71,7 +71,7 @@ key. Warnings alone are no failure.`,
 				}
 			})
 			if err == nil && len(problems) > 0 {
-				err = fail("correct the file; all keys with their defaults: hearsay config show", "%s in %s", count(len(problems), "error"), path)
+				err = misconfigured("correct the file; all keys with their defaults: hearsay config show", fmt.Errorf("%s in %s", count(len(problems), "error"), path))
 			}
 			return err
 		},

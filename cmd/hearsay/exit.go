@@ -19,6 +19,9 @@ const (
 	exitNoNode    = 3
 	exitUnhealthy = 4
 	exitTimeout   = 5
+	// exitConfig is EX_CONFIG of sysexits.h: starting again does not help, which
+	// is what deploy/hearsay.service makes of it.
+	exitConfig = 78
 )
 
 func exitCodesTopic() *cobra.Command {
@@ -33,6 +36,8 @@ func exitCodesTopic() *cobra.Command {
   3  no node is running
   4  the node runs and is unhealthy
   5  the time was up
+ 78  the configuration is wrong, or a file that it names: the hostkey, the network
+     key, the list of peers; starting again does not help
 
 A failure is told on standard error: one line what was wrong, one line what to
 do about it. With --json it is one object:
@@ -54,6 +59,14 @@ func (f *failure) Unwrap() error { return f.err }
 // fail is an error with a hint what to do.
 func fail(hint, format string, args ...any) error {
 	return &failure{code: exitFailed, err: fmt.Errorf(format, args...), hint: hint}
+}
+
+// misconfigured is an error of the configuration or of a file that it names.
+func misconfigured(hint string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{code: exitConfig, err: err, hint: hint}
 }
 
 // usage is a mistake on the command line of cmd.

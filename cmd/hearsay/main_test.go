@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script: each is a shell session with the real
 // program, in a home folder of its own; [netns] holds where network namespaces
-// can be made. Beside testscript's commands there are
+// can be made, [root] for root. Beside testscript's commands there are
 //
 //	exits CODE PROGRAM [ARGS]      run it; it must end with this code
 //	start NAME PROGRAM [ARGS]      run it in the background; $NAME_pid is its number
@@ -47,10 +47,13 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(home, 0o700)
 		},
 		Condition: func(cond string) (bool, error) {
-			if cond != "netns" {
-				return false, errors.New("unknown condition")
+			switch cond {
+			case "netns":
+				return exec.Command("unshare", "-rn", "ip", "link", "set", "lo", "up").Run() == nil, nil
+			case "root":
+				return os.Geteuid() == 0, nil
 			}
-			return exec.Command("unshare", "-rn", "ip", "link", "set", "lo", "up").Run() == nil, nil
+			return false, errors.New("unknown condition")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":  exits,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -185,10 +186,15 @@ func (as *assembly) claim() (err error) {
 // identity loads the hostkey. One that the user named must be there: a slip of
 // the pen must not make a new node of this one.
 func (as *assembly) identity() (id *identity.Identity, err error) {
+	path := hostKey(as.cfg)
 	if as.cfg.HostKey != "" {
-		return identity.Load(as.cfg.HostKey)
+		id, err = identity.Load(path)
+		return id, misconfigured("", err)
 	}
-	id, as.newKey, err = identity.LoadOrCreate(hostKey(as.cfg))
+	id, as.newKey, err = identity.LoadOrCreate(path)
+	if _, missing := os.Lstat(path); err != nil && missing == nil {
+		err = misconfigured("", err) // there is one, and it is of no use
+	}
 	return id, err
 }
 

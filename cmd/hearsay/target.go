@@ -37,7 +37,7 @@ func (a *app) configuration() (cfg *config.Config, warnings []config.Warning, er
 	cfg = config.Default()
 	if a.config != "" {
 		if cfg, warnings, err = config.Load(a.config); err != nil {
-			return nil, nil, &failure{exitFailed, firstOf(err), "see all that is wrong: hearsay config check -c " + shellQuote(a.config)}
+			return nil, nil, &failure{exitConfig, firstOf(err), "see all that is wrong: hearsay config check -c " + shellQuote(a.config)}
 		}
 	}
 	if a.stateDir != "" {
