@@ -56,8 +56,7 @@
 //   - A rumor of more than 16 KiB is not sent on a guess, so no link ever carries
 //     it twice.
 //   - A rumor with a TTL is flooded: trees have longer ways than its sender
-//     counted on. So are a leave, an accusation and a refutation (below), which
-//     are in a hurry.
+//     counted on. So are a leave and a refutation (below), which are in a hurry.
 //
 // Neighbours tell each other which data types they take (Interests), and nothing
 // else is sent to them.

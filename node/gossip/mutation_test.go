@@ -62,6 +62,9 @@ var mutations = []mutation{
 	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},
 	{"ways to landmarks make no circles", "landmark.go", " || !fresh && o.distance >= t.least {", " {", "TestNearestWay"},
 	{"made-up numbers of landmarks are heeded seldom", "landmark.go", "if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {", "if false {", "TestMadeUpNumbers"},
+	{"one accuser is not believed", "suspect.go", "enough := n >= accusersNeeded ||", "enough := n >= 1 ||", "TestAccusers"},
+	{"refutations are paced", "suspect.go", "!s.suspects.refuted.IsZero() && next.After(s.now)", "false", "TestRefute"},
+	{"who has refuted is left alone", "suspect.go", "case m.safe.After(s.now):", "case false:", "TestRefuteGrace"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }
 

@@ -283,14 +283,11 @@ func (s *State) spreadPresence(m *member) {
 	s.relay(m.r, GroupPresence, m.hops, &m.holders, 0, m.hurried)
 }
 
-// inHurry reports whether a presence is worth flooding: a leave, a refutation, or
-// one that names somebody as lost whom the one before did not name. The tree may
-// have died with who is named.
-func (p *Presence) inHurry(before *Presence) bool {
-	return p.Left || p.Refutes || slices.ContainsFunc(p.Lost, func(l Lost) bool {
-		return before == nil || !slices.Contains(before.Lost, l)
-	})
-}
+// inHurry reports whether a presence is worth flooding: a leave or a refutation.
+// An accusation is not, though the tree may have died with who is named: there are
+// other accusers, the verdict takes seconds, and when many die at once nearly all
+// that the survivors would send is accusations.
+func (p *Presence) inHurry() bool { return p.Left || p.Refutes }
 
 // hurried reports whether a presence that is known was flooded.
 func (s *State) hurried(r *Rumor) bool {
@@ -303,11 +300,7 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	old := s.members[r.Origin]
 	m := &member{r: r, p: p, since: s.now, hops: hops}
 	s.members[r.Origin] = m
-	var before *Presence
-	if old != nil {
-		before = old.p
-	}
-	m.hurried = p.inHurry(before) || old != nil && old.isLost()
+	m.hurried = p.inHurry() || old != nil && old.isLost()
 	change := PeerJoined
 	if p.Left {
 		change = PeerLeft

@@ -39,6 +39,9 @@ const (
 	// them come it is left to the next renewal: a node of high degree dies and
 	// not all its neighbours need to tell everybody.
 	accusePause = 400 * time.Millisecond
+	// It waits up to accuseTogether for the outcome of other redials, so that one
+	// presence names all: when many die at once presences are what survivors send.
+	accuseTogether = time.Second
 	// refutePause is the shortest time between two refutations, however many
 	// accuse. Who has refuted is not suspected for refuteGrace, which is so much
 	// longer that the next refutation gets everywhere in time.
@@ -443,11 +446,17 @@ func (s *State) runSuspects() time.Time {
 	}
 	clear(q.order[len(left):])
 	q.order = left
-	if !q.accuse.IsZero() && !q.accuse.After(s.now) {
+	switch at := q.accuse; {
+	case at.IsZero():
+	case at.After(s.now):
+		next = sooner(next, at)
+	case len(q.redials) > 0 && s.now.Sub(at) < accuseTogether:
+		next = sooner(next, s.now.Add(redialAgain))
+	default:
 		q.accuse = time.Time{}
 		s.announceAccusations()
 	}
-	return sooner(sooner(next, q.accuse), q.rescan)
+	return sooner(next, q.rescan)
 }
 
 // sooner is the earlier of two times of which zero is never.

@@ -332,6 +332,58 @@ func TestAccusationIsNotRepeated(t *testing.T) {
 	}
 }
 
+// Those that died together are named together: an accusation waits for redials
+// that are under way, but not for ever.
+func TestAccusationsGoTogether(t *testing.T) {
+	n := crowd(t, "C", "D", "E", "X", "Y", "Z")
+	for _, p := range []PeerID{"X", "Y", "Z"} {
+		n.up(p)
+	}
+	n.wait(pingInterval)
+	n.forget()
+	for _, p := range []PeerID{"X", "Y", "Z"} {
+		n.do(LinkDown{p})
+	}
+	n.do(DialFailed{"X"})
+	n.wait(accusePause)
+	n.do(DialFailed{"Y"})
+	n.wait(accuseTogether - accusePause)
+	if own := ownPresences(t, n); len(own) != 0 {
+		t.Errorf("while a dial is under way it says %+v", own)
+	}
+	n.wait(accusePause + redialAgain)
+	own := ownPresences(t, n)
+	if len(own) != 1 || !slices.Equal(own[0].Lost, []Lost{{"X", 1, 1}, {"Y", 1, 1}}) {
+		t.Fatalf("after %v it says %+v", accuseTogether, own)
+	}
+	n.do(DialFailed{"Z"})
+	n.wait(accusePause + presenceMinimum)
+	if own = ownPresences(t, n); len(own) != 2 || len(own[1].Lost) != 3 {
+		t.Errorf("in the end it says %+v", own)
+	}
+}
+
+// Accusations go by the tree and by comparisons; leaves and what answers
+// accusations are flooded.
+func TestWhatIsFlooded(t *testing.T) {
+	for name, c := range map[string]struct {
+		p     Presence
+		flood bool
+	}{
+		"nothing new":   {Presence{}, false},
+		"an accusation": {Presence{Lost: []Lost{{"D", 1, 1}}}, false},
+		"a refutation":  {Presence{Refutes: true}, true},
+		"a leave":       {Presence{Left: true}, true},
+		"both":          {Presence{Refutes: true, Lost: []Lost{{"D", 1, 1}}}, true},
+	} {
+		n := crowd(t, "C", "D")
+		n.hear("C", 2, c.p)
+		if got := n.s.hurried(n.s.members["C"].r); got != c.flood {
+			t.Errorf("%s: flooded is %t", name, got)
+		}
+	}
+}
+
 // A presence names MaxLost nodes at most, the latest.
 func TestAccusationsCap(t *testing.T) {
 	n := crowd(t)
