@@ -168,6 +168,8 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		n.farewell = true
 	case gossip.PeerEvent:
 		n.peerEvent(a)
+	case gossip.PeerKey:
+		n.mail.KeyKnown()
 	case gossip.Learnt:
 		n.observed(Observed{ID: a.Rumor.ID, Rumor: rumorOf(a.Rumor), Via: peer.ID(a.From), Hops: int(a.Hops), Filled: a.Filled})
 	case gossip.Settled:

@@ -28,7 +28,9 @@ knows (four characters at least), or an alias (hearsay alias).
 
 To a node that can be reached the message goes straight, to others by a rumor that
 every node carries; it is told for each. Who got it says so, and that is waited
-for: 5 s, or as --wait says; then a missing receipt is exit code 5.`,
+for: 5 s, or as --wait says; then a missing receipt is exit code 5. As long is
+waited for the key of a node that has only just come, or that this node, just
+started, has not heard of yet.`,
 		Example: `  hearsay send 8Kg5tXwq "see you at eight"
   hearsay send alice bob "see you at eight"
   date | hearsay send alice -`,
@@ -54,7 +56,7 @@ for: 5 s, or as --wait says; then a missing receipt is exit code 5.`,
 				if err != nil {
 					return err
 				}
-				req := control.SendRequest{Data: data, Wait: int(wait.Milliseconds()), NoReceipt: noReceipt, Relay: relay}
+				req := control.SendRequest{Data: data, Wait: int(wait.Milliseconds()), KeyWait: int(wait.Milliseconds()), NoReceipt: noReceipt, Relay: relay}
 				if noReceipt {
 					req.Wait = 0
 				}
@@ -78,7 +80,7 @@ for: 5 s, or as --wait says; then a missing receipt is exit code 5.`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "wait so `LONG` for receipts, up to 10m; exit code 5 if one is missing then")
+	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "wait so `LONG` for a key that is not known yet, and for receipts, up to 10m; exit code 5 if one is missing then")
 	cmd.Flags().StringVar(&file, "file", "", "send the content of `FILE`")
 	cmd.Flags().BoolVar(&noReceipt, "no-receipt", false, "ask for no receipts: these can be seen by who carries them")
 	cmd.Flags().BoolVar(&relay, "relay", false, "send it by a rumor only, even to who can be reached straight")

@@ -59,11 +59,12 @@ const maxWait = 10 * time.Minute
 
 // SendRequest is the body of POST /v1/send. Unknown fields are refused.
 type SendRequest struct {
-	To        []string `json:"to"`                   // peer IDs, 1 to 64
-	Data      []byte   `json:"data"`                 // base64 in JSON; up to 49,117 bytes
-	Wait      int      `json:"wait_ms,omitempty"`    // milliseconds to wait for the receipts of those that are not reached straight, up to 600,000
-	NoReceipt bool     `json:"no_receipt,omitempty"` // ask for no receipts
-	Relay     bool     `json:"relay,omitempty"`      // by a rumor only, even to those that can be reached straight
+	To        []string `json:"to"`                    // peer IDs, 1 to 64
+	Data      []byte   `json:"data"`                  // base64 in JSON; up to 49,117 bytes
+	Wait      int      `json:"wait_ms,omitempty"`     // milliseconds to wait for the receipts of those that are not reached straight, up to 600,000
+	NoReceipt bool     `json:"no_receipt,omitempty"`  // ask for no receipts
+	Relay     bool     `json:"relay,omitempty"`       // by a rumor only, even to those that can be reached straight
+	KeyWait   int      `json:"key_wait_ms,omitempty"` // milliseconds to wait for the key of a recipient of which none is known yet, up to 600,000
 }
 
 // Sent answers POST /v1/send and GET /v1/sent; the fields are those of [mail.Sent].
@@ -113,7 +114,7 @@ func (s *Server) postSend(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(w, r, &req, `{"to": [peer IDs], "data": base64}`); err != nil {
 		return err
 	}
-	wait := time.Duration(req.Wait) * time.Millisecond
+	wait, keyWait := time.Duration(req.Wait)*time.Millisecond, time.Duration(req.KeyWait)*time.Millisecond
 	switch {
 	case len(req.Data) > mail.MaxText:
 		return refuse(http.StatusRequestEntityTooLarge, "split it", "the message has %d bytes, and at most %d fit", len(req.Data), mail.MaxText)
@@ -121,6 +122,8 @@ func (s *Server) postSend(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, "name 1 to 64 recipients", "%d recipients are named", len(req.To))
 	case wait < 0 || wait > maxWait:
 		return refuse(http.StatusBadRequest, "wait up to 600000 ms", "a wait of %d ms", req.Wait)
+	case keyWait < 0 || keyWait > maxWait:
+		return refuse(http.StatusBadRequest, "wait up to 600000 ms", "a wait of %d ms for keys", req.KeyWait)
 	}
 	var to []peer.ID
 	for _, text := range req.To {
@@ -136,7 +139,7 @@ func (s *Server) postSend(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer leave()
 	inbox := s.node.InboxNew()
-	sent, err := s.node.Send(r.Context(), to, req.Data, mail.Options{NoReceipt: req.NoReceipt, Relay: req.Relay})
+	sent, err := s.node.Send(r.Context(), to, req.Data, mail.Options{NoReceipt: req.NoReceipt, Relay: req.Relay, Patience: keyWait})
 	switch {
 	case errors.Is(err, mail.ErrRecipients):
 		return refuse(http.StatusBadRequest, "name each recipient once, and not this node", "%v", err)

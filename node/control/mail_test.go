@@ -34,8 +34,8 @@ func TestSend(t *testing.T) {
 	if again := decode[Sent](t, w.Body.Bytes()); w.Code != 200 || again.ID != sent.ID {
 		t.Errorf("%d, %s", w.Code, w.Body)
 	}
-	reply(t, s, request(s, "POST", "/v1/send", fmt.Sprintf(`{"to":[%q],"data":"","no_receipt":true,"relay":true}`, bob)))
-	if !f.last.NoReceipt || !f.last.Relay {
+	reply(t, s, request(s, "POST", "/v1/send", fmt.Sprintf(`{"to":[%q],"data":"","no_receipt":true,"relay":true,"key_wait_ms":1500}`, bob)))
+	if !f.last.NoReceipt || !f.last.Relay || f.last.Patience != 1500*time.Millisecond {
 		t.Errorf("sent with %+v", f.last)
 	}
 }
@@ -57,6 +57,7 @@ func TestSendRefused(t *testing.T) {
 		"too many":      {"POST", "/v1/send", `{"to":[` + many + `],"data":"aGk="}`, nil, 400, "65 recipients"},
 		"no peer ID":    {"POST", "/v1/send", `{"to":["bob"],"data":"aGk="}`, nil, 400, "no peer ID"},
 		"too long":      {"POST", "/v1/send", `{"to":["x"],"data":"` + strings.Repeat("AAAA", mail.MaxText/3+1) + `"}`, nil, 413, "at most 49117"},
+		"endless key":   {"POST", "/v1/send", `{"to":["x"],"data":"","key_wait_ms":600001}`, nil, 400, "600001"},
 		"endless wait":  {"POST", "/v1/send", `{"to":["x"],"data":"","wait_ms":600001}`, nil, 400, "600001"},
 		"unknown field": {"POST", "/v1/send", `{"whom":["x"],"data":""}`, nil, 400, "whom"},
 		"itself":        {"POST", "/v1/send", `{"to":["` + alice.String() + `"],"data":""}`, mail.ErrRecipients, 400, "recipients"},

@@ -157,3 +157,9 @@ func (Dial) action()          {}
 func (Hangup) action()        {}
 func (Farewell) action()      {}
 func (PeerEvent) action()     {}
+
+// PeerKey tells that a node has a key for private messages, or another one than
+// before: Member has it.
+type PeerKey struct{ Peer PeerID }
+
+func (PeerKey) action() {}

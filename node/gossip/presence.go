@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"bytes"
 	"slices"
 	"time"
 )
@@ -328,6 +329,9 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	}
 	if change != 0 && (old != nil || !p.Left) {
 		s.do(PeerEvent{r.Origin, change})
+	}
+	if len(p.Key) > 0 && (old == nil || !bytes.Equal(p.Key, old.p.Key)) {
+		s.do(PeerKey{r.Origin})
 	}
 	s.memberChanged(m)
 	s.heedAccusations(r, p)

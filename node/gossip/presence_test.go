@@ -155,6 +155,25 @@ func TestLeave(t *testing.T) {
 	}
 }
 
+// The driver hears of each key that is new, and of nothing else.
+func TestKeyIsTold(t *testing.T) {
+	n := crowd(t, "C")
+	for seq, c := range []struct {
+		key  string
+		told int
+	}{{"", 0}, {"k1", 1}, {"k1", 0}, {"k2", 1}, {"", 0}} {
+		n.forget()
+		p := Presence{}
+		if c.key != "" {
+			p.Key = []byte(c.key)
+		}
+		n.hear("C", uint64(seq+2), p)
+		if got := actions[PeerKey](n); len(got) != c.told || c.told > 0 && got[0].Peer != "C" {
+			t.Errorf("presence %d with the key %q: told %v", seq, c.key, got)
+		}
+	}
+}
+
 func TestRejoin(t *testing.T) {
 	n := alone(t)
 	n.up("B")

@@ -75,6 +75,7 @@ type Mail struct {
 	owed  owed
 
 	failed failures
+	keys   keyNews
 
 	count struct{ opened, unread, refused, overflow, receiptsLost, unsaved atomic.Uint64 }
 }
@@ -96,6 +97,7 @@ func New(cfg Config) (*Mail, error) {
 		sent:    newOutbox(),
 		owed:    newOwed(),
 		failed:  failures{at: make(map[peer.ID]time.Time)},
+		keys:    keyNews{changed: make(chan struct{})},
 	}
 	if cfg.Store != nil {
 		if err := errors.Join(cfg.Store.Values(journal.Told, m.told.load), cfg.Store.Values(journal.Letters, m.inbox.load)); err != nil {

@@ -64,6 +64,44 @@ func TestTwoWays(t *testing.T) {
 	})
 }
 
+// Who has only just come has no key yet that others know: it is waited for, as long
+// as the sender wants, and no longer than it takes.
+func TestKeyIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{t: t}
+		a, b, c := p.add("", nil), p.add("", nil), p.add("", nil)
+		p.mu.Lock()
+		key := b.cert
+		b.cert = nil
+		p.mu.Unlock()
+		to := []peer.ID{b.id.ID(), c.id.ID()}
+		began := time.Now()
+		if _, err := a.Send(t.Context(), to[:1], []byte("now"), Options{}); !errors.Is(err, ErrNobody) || time.Since(began) != 0 {
+			t.Errorf("without patience: %v after %v", err, time.Since(began))
+		}
+		sent, err := a.Send(t.Context(), to, []byte("soon"), Options{Patience: time.Second})
+		if err != nil || time.Since(began) != time.Second || sent.Deliveries[0].Way != Nowhere || sent.Deliveries[1].Way != Direct {
+			t.Errorf("with too little patience: %+v, %v after %v", sent.Deliveries, err, time.Since(began))
+		}
+		began = time.Now()
+		time.AfterFunc(time.Second, a.KeyKnown) // of another node
+		time.AfterFunc(2*time.Second, func() {
+			p.mu.Lock()
+			b.cert = key
+			p.mu.Unlock()
+			a.KeyKnown()
+		})
+		sent, err = a.Send(t.Context(), to, []byte("here"), Options{Patience: time.Minute})
+		if err != nil || time.Since(began) != 2*time.Second || sent.Arrived() != 2 {
+			t.Errorf("with patience: %+v, %v after %v", sent.Deliveries, err, time.Since(began))
+		}
+		began = time.Now()
+		if sent = p.send(a, "again", Options{Patience: time.Minute}, b, c); sent.Arrived() != 2 || time.Since(began) != 0 {
+			t.Errorf("with both keys known: %+v after %v", sent.Deliveries, time.Since(began))
+		}
+	})
+}
+
 // Who does not answer straight gets a rumor after a while, and is not tried again
 // for a minute; a link to it ends that.
 func TestFallback(t *testing.T) {

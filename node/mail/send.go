@@ -74,6 +74,9 @@ type Options struct {
 	NoReceipt bool
 	// Relay sends it by a rumor only.
 	Relay bool
+	// Patience is how long a recipient's key is waited for if none is known, as of
+	// one whose presence has not come yet; 0 = not at all.
+	Patience time.Duration
 }
 
 // Send seals a message to nodes and sends it to each by the way that there is. It
@@ -97,6 +100,7 @@ func (m *Mail) Send(ctx context.Context, to []peer.ID, text []byte, o Options) (
 	if len(to) == 0 || len(to) > envelope.MaxRecipients || len(seen) < len(to) {
 		return Sent{}, fmt.Errorf("%w: %d of them, %d different; allowed are 1 to %d, each once", ErrRecipients, len(to), len(seen), envelope.MaxRecipients)
 	}
+	m.awaitKeys(ctx, to, o.Patience)
 	now := time.Now().Truncate(time.Millisecond)
 	l := &letter{kind: kindMessage, created: now, expires: now.Add(min(m.cfg.Lifetime, maxLife)), body: text}
 	if !o.NoReceipt {
@@ -190,6 +194,47 @@ func (m *Mail) certificateOf(p peer.ID, now time.Time) (*envelope.Certificate, e
 		return nil, errors.New("its key is certified for another node")
 	}
 	return c, nil
+}
+
+// keyNews wakes those who wait for a key.
+type keyNews struct {
+	mu      sync.Mutex
+	changed chan struct{} // closed, and made anew, with each key
+}
+
+// KeyKnown says that Config.Certificate has a key that it did not have before. It
+// does not block.
+func (m *Mail) KeyKnown() {
+	m.keys.mu.Lock()
+	defer m.keys.mu.Unlock()
+	close(m.keys.changed)
+	m.keys.changed = make(chan struct{})
+}
+
+// awaitKeys returns when the keys of all recipients can be used, or patience or ctx
+// is at its end.
+func (m *Mail) awaitKeys(ctx context.Context, to []peer.ID, patience time.Duration) {
+	if patience <= 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		m.keys.mu.Lock()
+		changed := m.keys.changed // before it is looked
+		m.keys.mu.Unlock()
+		if !slices.ContainsFunc(to, func(p peer.ID) bool {
+			_, err := m.certificateOf(p, time.Now())
+			return err != nil
+		}) {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // sendDirect tries to reach recipients straight and returns those that are left.

@@ -123,7 +123,7 @@ func (n *Network) carryOut(nd *node, a gossip.Action) {
 		}
 	case gossip.Farewell:
 		n.down(nd)
-	case gossip.PeerEvent, gossip.Refused:
+	case gossip.PeerEvent, gossip.PeerKey, gossip.Refused:
 	}
 }
 
