@@ -40,6 +40,9 @@ type childConfig struct {
 	API   string // address that a module dials
 	Types []uint16
 	Open  int // > 0: it looks for so many neighbours itself, by peer exchange, and says what it hears
+
+	Speaks          string // what a router does: NAT-PMP or UPnP
+	Inside, Outside string // addresses of a router
 }
 
 // The roles of a child, and what it prints and reads, line by line.
@@ -64,6 +67,12 @@ const (
 	//	announce TYPE DATA
 	// until its input ends.
 	roleModule = "module"
+	// A router prints
+	//	listening
+	//	mapped OUTSIDE INSIDE     ports, once
+	//	unmapped OUTSIDE
+	// until its input ends.
+	roleRouter = "router"
 )
 
 func childMain(text string) error {
@@ -87,6 +96,8 @@ func childMain(text string) error {
 		return childNode(ctx, cfg, commands)
 	case roleModule:
 		return childModule(ctx, cfg, commands)
+	case roleRouter:
+		return childRouter(ctx, cfg)
 	}
 	return errors.New("unknown role " + cfg.Role)
 }

@@ -24,13 +24,14 @@ import (
 // internet is a switch that everybody with a public address is plugged into.
 type internet struct {
 	*lan
-	homes int
-	nodes int
+	homes   int
+	nodes   int
+	contact string // of the nodes to come
 }
 
 func newInternet(t testing.TB) *internet {
 	t.Helper()
-	w := &internet{lan: newLAN(t, 0)}
+	w := &internet{lan: newLAN(t, 0), contact: "5.5.5.1:6001"}
 	if _, err := exec.LookPath("nft"); err != nil {
 		t.Fatal("nft is missing: install nftables")
 	}
@@ -101,7 +102,7 @@ type resident struct {
 	ns, ini string
 }
 
-// node starts one that knows the first public machine, with more settings of
+// node starts one that knows the contact, which is the first public machine, with more settings of
 // [hearsay], and its API only if it is the first of its machine.
 func (w *internet) node(ns string, api bool, settings ...string) *resident {
 	w.t.Helper()
@@ -112,8 +113,8 @@ func (w *internet) node(ns string, api bool, settings ...string) *resident {
 		address, apiAddress = "0.0.0.0:6001", "127.0.0.1:7001"
 	}
 	r := &resident{w: w, ns: ns, ini: filepath.Join(dir, "hearsay.ini")}
-	text := fmt.Sprintf("[gossip]\np2p_address = %s\napi_address = %s\nbootstrapper = 5.5.5.1:6001\ndifficulty_bits = 8\nreplay = 0\n[hearsay]\nstate_dir = state\nmdns = false\n%s\n",
-		address, apiAddress, strings.Join(settings, "\n"))
+	text := fmt.Sprintf("[gossip]\np2p_address = %s\napi_address = %s\nbootstrapper = %s\ndifficulty_bits = 8\nreplay = 0\n[hearsay]\nstate_dir = state\nmdns = false\n%s\n",
+		address, apiAddress, w.contact, strings.Join(settings, "\n"))
 	if err := os.WriteFile(r.ini, []byte(text), 0o600); err != nil {
 		w.t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ const (
 
 // reach is what is known of this node's being reachable.
 type reach struct {
-	nat bhost.NATManager // nil = the router is not asked
+	nat *portMapper // nil = the router is not asked
 
 	mu      sync.Mutex
 	verdict network.Reachability
@@ -87,7 +87,7 @@ func (r *reach) options(cfg *Config) (opts []libp2p.Option) {
 	}
 	if cfg.PortMapping {
 		opts = append(opts, libp2p.NATManager(func(net network.Network) bhost.NATManager {
-			r.nat = bhost.NewNATManager(net)
+			r.nat = newPortMapper(net)
 			return r.nat
 		}))
 	}
@@ -236,17 +236,21 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 			}
 		}
 	}
-	mapping := ""
-	if r.nat != nil && r.nat.HasDiscoveredNAT() {
+	mapping, by, failure := "", "", ""
+	if r.nat != nil {
 		for _, a := range h.Network().ListenAddresses() {
 			if m := r.nat.GetMapping(a); m != nil {
-				mapping = m.String()
+				mapping, by = m.String(), r.nat.by()
 			}
+		}
+		if err := r.nat.why(); err != nil && mapping == "" {
+			failure = err.Error()
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	said := health.Reach{Mapping: mapping, MapsPorts: r.nat != nil, Reachable: texts(r.good), Unreachable: texts(r.bad), Untried: texts(r.untried)}
+	said := health.Reach{Mapping: mapping, MappedBy: by, MappingError: failure, MapsPorts: r.nat != nil,
+		Reachable: texts(r.good), Unreachable: texts(r.bad), Untried: texts(r.untried)}
 	for _, p := range r.relays {
 		said.Relays = append(said.Relays, p.String())
 	}

@@ -216,10 +216,12 @@ func reachWords(r control.Reach) []string {
 	switch {
 	case !r.MapsPorts:
 		lines = append(lines, "  mapping  off (port_mapping = true asks the router for a port)")
-	case r.Mapping == "":
-		lines = append(lines, "  mapping  asked, and no router has answered")
+	case r.Mapping != "":
+		lines = append(lines, "  mapping  the router forwards "+r.Mapping+" (asked by "+r.MappedBy+")")
+	case r.MappingError != "":
+		lines = append(lines, "  mapping  asked, and no router forwards a port: "+r.MappingError)
 	default:
-		lines = append(lines, "  mapping  the router forwards "+r.Mapping)
+		lines = append(lines, "  mapping  asked, and no router has answered yet")
 	}
 	switch {
 	case r.Relaying:

@@ -105,11 +105,14 @@ type Reach struct {
 	Reachable   []string `json:"reachable"`
 	Unreachable []string `json:"unreachable"`
 	Untried     []string `json:"untried"`
-	// Mapping is what became of asking the router for a port: off, none, or the
-	// address outside.
-	Mapping   string   `json:"mapping"`
-	MapsPorts bool     `json:"port_mapping"` // asking is switched on
-	Relays    []string `json:"relays"`       // peers that keep a place for this node
-	Relaying  bool     `json:"relaying"`     // this node relays for others
-	Asks      bool     `json:"autonat"`      // others are asked to try
+	// Mapping is the address outside that the router forwards to this node, empty if
+	// it forwards none. MappedBy is how it was asked: NAT-PMP or UPnP. MappingError is
+	// why there is none, empty as long as it is being asked.
+	Mapping      string   `json:"mapping"`
+	MappedBy     string   `json:"mapped_by"`
+	MappingError string   `json:"mapping_error"`
+	MapsPorts    bool     `json:"port_mapping"` // asking is switched on
+	Relays       []string `json:"relays"`       // peers that keep a place for this node
+	Relaying     bool     `json:"relaying"`     // this node relays for others
+	Asks         bool     `json:"autonat"`      // others are asked to try
 }

@@ -155,7 +155,11 @@ func reach(_ *Judge, f Facts) (cs []Condition) {
 		cs = append(cs, Condition{Code: NotReachable, Text: text, Cure: cure})
 	}
 	if r.MapsPorts && r.Mapping == "" && r.State == ReachPrivate {
-		cs = append(cs, Condition{Code: NoPortMapping, Text: "The router was asked to map a port, by UPnP and NAT-PMP, and does not answer or refuses.",
+		text := "The router was asked to map a port, by NAT-PMP and UPnP, and does not answer or refuses"
+		if r.MappingError != "" {
+			text += ": " + sentence(r.MappingError)
+		}
+		cs = append(cs, Condition{Code: NoPortMapping, Text: text + ".",
 			Cure: "allow UPnP or NAT-PMP on the router, or forward the p2p port by hand; or switch this off: port_mapping = false"})
 	}
 	return cs

@@ -44,7 +44,9 @@ var rows = []struct {
 	{"behind a NAT, with a relay", func(f *Facts) {
 		f.Reach = Reach{State: ReachPrivate, Relays: []string{"r"}, MapsPorts: true, Mapping: "x"}
 	}, NotReachable, "", Info, "1 relay keeps a place", "forward the p2p port"},
-	{"a router that maps nothing", func(f *Facts) { f.Reach = Reach{State: ReachPrivate, MapsPorts: true} }, NoPortMapping, "", Info, "UPnP", "port_mapping = false"},
+	{"a router that maps nothing", func(f *Facts) {
+		f.Reach = Reach{State: ReachPrivate, MapsPorts: true, MappingError: "nobody there"}
+	}, NoPortMapping, "", Info, "UPnP, and does not answer or refuses: nobody there.", "port_mapping = false"},
 	{"a slow clock", func(f *Facts) { f.Clocks = []time.Duration{time.Hour, 30 * time.Second, 31 * time.Second} }, ClockSkewed, "", Warning, "31s behind", "timedatectl"},
 	{"a fast clock", func(f *Facts) { f.Clocks = []time.Duration{-time.Hour, -2 * time.Hour, 0} }, ClockSkewed, "", Error, "1h0m0s ahead of", "timedatectl"},
 	{"one other clock", func(f *Facts) { f.Clocks = []time.Duration{time.Hour} }, ClockSkewed, "", Error, "only neighbour; one of the two", "timedatectl"},
