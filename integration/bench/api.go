@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -18,50 +19,87 @@ import (
 	"hearsay/node"
 )
 
-// rounds of each closed loop, after as many to warm up.
-const rounds = 3000
+const (
+	// Each loop goes round blocks times blockRounds, in turns with the others, so
+	// that what slows the machine for a while slows all of them.
+	blocks      = 6
+	blockRounds = 500
+	// workRounds is how often is announced with proof of work.
+	workRounds = 200
+	// announcing is for how long is announced as fast as can be.
+	announcing = 1500 * time.Millisecond
+)
+
+// course is something whose rounds are timed.
+type course struct {
+	name string
+	step func() error
+	took []float64 // µs
+}
+
+func (c *course) run(rounds int) error {
+	for range rounds {
+		began := time.Now()
+		if err := c.step(); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		c.took = append(c.took, float64(time.Since(began))/1e3)
+	}
+	return nil
+}
+
+// note notes median and 99th percentile.
+func (c *course) note(figures map[string]float64) {
+	slices.Sort(c.took)
+	figures[c.name+"_us"] = quantile(c.took, 0.5)
+	figures[c.name+"_p99_us"] = quantile(c.took, 0.99)
+}
 
 // runAPI measures the way from one module's ANNOUNCE to another one's
 // NOTIFICATION, beside the same bytes there and back over a bare TCP connection
-// and over a bare libp2p stream.
+// and over a bare libp2p stream. Proof of work is off but where the name says
+// otherwise.
 func runAPI(c cell) (map[string]float64, error) {
-	if c.Payload < headerSize || c.Payload > 65000 {
-		return nil, fmt.Errorf("payload of %d bytes: %d to 65000 are possible", c.Payload, headerSize)
-	}
-	figures := make(map[string]float64)
-	for _, part := range []func(*cell, map[string]float64) error{tcpEcho, streamEcho, oneNode, twoNodes} {
-		if err := part(&c, figures); err != nil {
+	var courses []*course
+	for _, make := range []func(*cell) (step func() error, name string, end func(), err error){tcpEcho, streamEcho, oneNode, twoNodes} {
+		step, name, end, err := make(&c)
+		if err != nil {
 			return nil, err
 		}
+		defer end()
+		courses = append(courses, &course{name: name, step: step})
+	}
+	for _, c := range courses {
+		if err := c.run(2 * blockRounds); err != nil {
+			return nil, err
+		}
+		c.took = nil // it was to warm up
+	}
+	for range blocks {
+		for _, c := range courses {
+			if err := c.run(blockRounds); err != nil {
+				return nil, err
+			}
+		}
+	}
+	figures := make(map[string]float64)
+	for _, c := range courses {
+		c.note(figures)
 	}
 	figures["one_node_ratio"] = figures["one_node_us"] / figures["tcp_echo_us"]
 	// "two raw TCP hops" are one echo.
 	figures["two_nodes_ratio"] = figures["two_nodes_us"] / (figures["stream_echo_us"] + figures["tcp_echo_us"])
-	return figures, nil
-}
-
-// loop times rounds of step and notes median and 99th percentile in µs.
-func loop(figures map[string]float64, name string, step func() error) error {
-	took := make([]float64, 0, rounds)
-	for i := range 2 * rounds {
-		began := time.Now()
-		if err := step(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if i >= rounds {
-			took = append(took, float64(time.Since(began))/1e3)
-		}
+	if err := announceWithWork(&c, figures); err != nil {
+		return nil, err
 	}
-	slices.Sort(took)
-	figures[name+"_us"] = quantile(took, 0.5)
-	figures[name+"_p99_us"] = quantile(took, 0.99)
-	return nil
+	return figures, announceRates(&c, figures)
 }
 
-func tcpEcho(c *cell, figures map[string]float64) error {
+func tcpEcho(c *cell) (step func() error, name string, end func(), err error) {
+	const named = "tcp_echo"
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return err
+		return nil, named, nil, err
 	}
 	defer l.Close()
 	go func() {
@@ -74,29 +112,29 @@ func tcpEcho(c *cell, figures map[string]float64) error {
 	}()
 	conn, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
-		return err
+		return nil, named, nil, err
 	}
-	defer conn.Close()
-	return pingPong(figures, "tcp_echo", conn, c.Payload)
+	return pingPong(conn, c.Payload), named, func() { conn.Close() }, nil
 }
 
-func streamEcho(c *cell, figures map[string]float64) error {
+func streamEcho(c *cell) (step func() error, name string, end func(), err error) {
+	const named = "stream_echo"
 	s := &setting{cell: cell{Hosts: 2}, traffic: new(traffic)}
 	f, err := newFleet(s)
 	if err != nil {
-		return err
+		return nil, named, nil, err
 	}
-	defer f.close()
 	f[1].SetStreamHandler("/bench/echo/1", func(s network.Stream) { echo(s, c.Payload) })
 	if err := f.connect([][]int{{1}, {0}}); err != nil {
-		return err
+		f.close()
+		return nil, named, nil, err
 	}
-	stream, err := f[0].NewStream(context.Background(), f[1].ID(), "/bench/echo/1")
+	stream, err := f[0].NewStream(background, f[1].ID(), "/bench/echo/1")
 	if err != nil {
-		return err
+		f.close()
+		return nil, named, nil, err
 	}
-	defer stream.Reset()
-	return pingPong(figures, "stream_echo", stream, c.Payload)
+	return pingPong(stream, c.Payload), named, func() { stream.Reset(); f.close() }, nil
 }
 
 func echo(rw io.ReadWriter, size int) {
@@ -111,15 +149,15 @@ func echo(rw io.ReadWriter, size int) {
 	}
 }
 
-func pingPong(figures map[string]float64, name string, rw io.ReadWriter, size int) error {
+func pingPong(rw io.ReadWriter, size int) func() error {
 	b := make([]byte, size)
-	return loop(figures, name, func() error {
+	return func() error {
 		if _, err := rw.Write(b); err != nil {
 			return err
 		}
 		_, err := io.ReadFull(rw, b)
 		return err
-	})
+	}
 }
 
 // bridged is a node with its module API.
@@ -129,9 +167,9 @@ type bridged struct {
 	cancel func()
 }
 
-func newBridged() (*bridged, error) {
+func newBridged(bits int) (*bridged, error) {
 	cfg := node.DefaultConfig()
-	cfg.MDNS, cfg.Kademlia, cfg.DifficultyBits = false, false, 0
+	cfg.MDNS, cfg.Kademlia, cfg.DifficultyBits = false, false, bits
 	n, cancel, ended, err := newNode(&setting{traffic: new(traffic)}, cfg)
 	if err != nil {
 		return nil, err
@@ -145,7 +183,7 @@ func newBridged() (*bridged, error) {
 	server := apibridge.NewGossip(n.Modules(), opts)
 	go server.Serve(l)
 	return &bridged{n, l.Addr().String(), func() {
-		ctx, stop := context.WithTimeout(context.Background(), time.Second)
+		ctx, stop := context.WithTimeout(background, time.Second)
 		defer stop()
 		server.Close(ctx)
 		cancel()
@@ -153,64 +191,91 @@ func newBridged() (*bridged, error) {
 	}}, nil
 }
 
-func oneNode(c *cell, figures map[string]float64) error {
-	n, err := newBridged()
+func oneNode(c *cell) (step func() error, name string, end func(), err error) {
+	const named = "one_node"
+	n, err := newBridged(0)
+	if err != nil {
+		return nil, named, nil, err
+	}
+	step, hangUp, err := announceLoop(n, n, c.Payload)
+	if err != nil {
+		n.cancel()
+		return nil, named, nil, err
+	}
+	return step, named, func() { hangUp(); n.cancel() }, nil
+}
+
+func twoNodes(c *cell) (step func() error, name string, end func(), err error) {
+	const named = "two_nodes"
+	a, err := newBridged(0)
+	if err != nil {
+		return nil, named, nil, err
+	}
+	b, err := newBridged(0)
+	if err != nil {
+		a.cancel()
+		return nil, named, nil, err
+	}
+	both := func() { a.cancel(); b.cancel() }
+	a.node.Introduce(peer.AddrInfo{ID: b.node.ID(), Addrs: b.node.Host().Addrs()})
+	err = until("two nodes to be neighbours", func() bool { return a.node.Status().Neighbours == 1 && b.node.Status().Neighbours == 1 })
+	if err != nil {
+		both()
+		return nil, named, nil, err
+	}
+	step, hangUp, err := announceLoop(a, b, c.Payload)
+	if err != nil {
+		both()
+		return nil, named, nil, err
+	}
+	return step, named, func() { hangUp(); both() }, nil
+}
+
+// announceWithWork is the way on one node with the default proof of work.
+func announceWithWork(c *cell, figures map[string]float64) error {
+	n, err := newBridged(workBits)
 	if err != nil {
 		return err
 	}
 	defer n.cancel()
-	if err := announceLoop(figures, "one_node", n, n, c.Payload); err != nil {
+	step, hangUp, err := announceLoop(n, n, c.Payload)
+	if err != nil {
 		return err
 	}
-	for _, conns := range []int{1, 50} {
-		if err := announceRate(figures, fmt.Sprintf("announced_per_s_%d", conns), n, conns, c.Payload); err != nil {
-			return err
-		}
+	defer hangUp()
+	with := course{name: "one_node_work", step: step}
+	if err := with.run(workRounds); err != nil {
+		return err
 	}
+	with.note(figures)
 	return nil
-}
-
-func twoNodes(c *cell, figures map[string]float64) error {
-	a, err := newBridged()
-	if err != nil {
-		return err
-	}
-	defer a.cancel()
-	b, err := newBridged()
-	if err != nil {
-		return err
-	}
-	defer b.cancel()
-	a.node.Introduce(peer.AddrInfo{ID: b.node.ID(), Addrs: b.node.Host().Addrs()})
-	if err := until("two nodes to be neighbours", func() bool { return a.node.Status().Neighbours == 1 && b.node.Status().Neighbours == 1 }); err != nil {
-		return err
-	}
-	return announceLoop(figures, "two_nodes", a, b, c.Payload)
 }
 
 // announceLoop has a module at one node announce and waits until one at the
 // other is told, which finds it valid.
-func announceLoop(figures map[string]float64, name string, from, to *bridged, size int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*settle)
-	defer cancel()
+func announceLoop(from, to *bridged, size int) (step func() error, end func(), err error) {
+	ctx, cancel := context.WithTimeout(background, 5*settle)
 	speaks, err := client.Dial(ctx, from.api)
 	if err != nil {
-		return err
+		cancel()
+		return nil, nil, err
 	}
-	defer speaks.Close()
 	hears, err := client.Dial(ctx, to.api)
 	if err != nil {
-		return err
+		cancel()
+		speaks.Close()
+		return nil, nil, err
 	}
-	defer hears.Close()
-	if err := hears.Notify(ctx, dataType); err != nil {
-		return err
+	end = func() { cancel(); speaks.Close(); hears.Close() }
+	if err = hears.Notify(ctx, dataType); err == nil {
+		err = until("the subscription", func() bool { return slices.Contains(to.node.Status().Interests, dataType) })
 	}
-	if err := until("the subscription", func() bool { return slices.Contains(to.node.Status().Interests, dataType) }); err != nil {
-		return err
+	if err != nil {
+		end()
+		return nil, nil, err
 	}
 	data := make([]byte, size)
-	return loop(figures, name, func() error {
+	return func() error {
 		if err := speaks.Announce(ctx, 0, dataType, data); err != nil {
 			return err
 		}
@@ -219,13 +284,38 @@ func announceLoop(figures map[string]float64, name string, from, to *bridged, si
 			return err
 		}
 		return hears.Validate(ctx, n.ID, true)
-	})
+	}, end, nil
 }
 
-// announceRate has modules announce as fast as they can for two seconds and
-// counts what one subscriber is told.
+// announceRates measures how many announcements a second one node takes through
+// one connection and through 50.
+func announceRates(c *cell, figures map[string]float64) error {
+	n, err := newBridged(0)
+	if err != nil {
+		return err
+	}
+	defer n.cancel()
+	for _, conns := range []int{1, 50} {
+		if err := announceRate(figures, fmt.Sprintf("announced_per_s_%d", conns), n, conns, c.Payload); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unheard and unheardBytes are how much may be on its way to the subscriber: half
+// of what a bridge keeps for a connection at most. It hangs up on a module that
+// reads more slowly than it is told, so who announced without end would measure
+// that, and not what a node can take.
+const (
+	unheard      = 256
+	unheardBytes = 4 << 20
+)
+
+// announceRate has modules announce as fast as they can for a while and counts
+// what one subscriber is told.
 func announceRate(figures map[string]float64, name string, n *bridged, conns, size int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), settle)
+	ctx, cancel := context.WithTimeout(background, settle)
 	defer cancel()
 	hears, err := client.Dial(ctx, n.api)
 	if err != nil {
@@ -239,33 +329,55 @@ func announceRate(figures map[string]float64, name string, n *bridged, conns, si
 	if err := until("the subscription", func() bool { return slices.Contains(n.node.Status().Interests, kind) }); err != nil {
 		return err
 	}
-	speaking, quiet := context.WithTimeout(ctx, 2*time.Second)
-	defer quiet()
-	var wg sync.WaitGroup
-	for range conns {
-		c, err := client.Dial(ctx, n.api)
-		if err != nil {
+	speakers := make([]*client.Client, conns)
+	for i := range speakers {
+		if speakers[i], err = client.Dial(ctx, n.api); err != nil {
 			return err
 		}
+		defer speakers[i].Close()
+	}
+	speaking, quiet := context.WithTimeout(ctx, announcing)
+	defer quiet()
+	room := make(chan struct{}, min(unheard, unheardBytes/size))
+	failed := make(chan error, conns)
+	var wg sync.WaitGroup
+	began := time.Now()
+	for _, c := range speakers {
 		wg.Go(func() {
-			defer c.Close()
 			data := make([]byte, size)
-			for speaking.Err() == nil && c.Announce(speaking, 0, kind, data) == nil {
+			for {
+				select {
+				case room <- struct{}{}:
+				case <-speaking.Done():
+					return
+				}
+				if err := c.Announce(speaking, 0, kind, data); err != nil && speaking.Err() == nil {
+					failed <- err
+					quiet()
+					return
+				}
 			}
 		})
 	}
-	told, began := 0, time.Now()
-	for speaking.Err() == nil {
-		note, err := hears.Next(speaking)
-		if err != nil {
-			break
-		}
-		told++
-		if err := hears.Validate(ctx, note.ID, true); err != nil {
-			return err
+	told := 0
+	for err == nil {
+		var note client.Notification
+		if note, err = hears.Next(speaking); err == nil {
+			told++
+			<-room
+			err = hears.Validate(ctx, note.ID, true)
 		}
 	}
-	figures[name] = float64(told) / time.Since(began).Seconds()
+	took := time.Since(began)
+	quiet()
 	wg.Wait()
+	close(failed)
+	if e := <-failed; e != nil {
+		return fmt.Errorf("announcing over %d connections: %w", conns, e)
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("hearing what comes over %d connections: %w", conns, err)
+	}
+	figures[name] = float64(told) / took.Seconds()
 	return nil
 }

@@ -14,26 +14,23 @@ import (
 // cell is one system under one load. Together with the versions in machine it
 // is all that a result depends on.
 type cell struct {
-	Kind    string        `json:"kind"`   // spread, members, api
-	System  string        `json:"system"` // see doc.go
-	Hosts   int           `json:"hosts"`
-	Links   int           `json:"links"`   // neighbours of each host
-	Payload int           `json:"payload"` // bytes
-	Rate    float64       `json:"rate"`    // messages a second, of all hosts together
-	Origins int           `json:"origins"` // how many hosts publish, in turns; 0 = all
-	Delay   time.Duration `json:"delay"`   // one way, of each link
-	Kill    int           `json:"kill"`    // hosts that end without a word in the middle
-	Warm    time.Duration `json:"warm"`
-	For     time.Duration `json:"for"`
-	Seed    uint64        `json:"seed"` // of the links and of who publishes
+	Kind    string        `json:"kind"`              // spread, members, api, micro, growth
+	System  string        `json:"system"`            // see doc.go
+	Hosts   int           `json:"hosts,omitempty"`   // nodes, in growth
+	Links   int           `json:"links,omitempty"`   // neighbours of each host
+	Payload int           `json:"payload,omitempty"` // bytes
+	Rate    float64       `json:"rate,omitempty"`    // messages a second, of all hosts together
+	Origins int           `json:"origins,omitempty"` // how many hosts publish, in turns; 0 = all
+	Delay   time.Duration `json:"delay,omitempty"`   // one way, of each link
+	Kill    int           `json:"kill,omitempty"`    // hosts that end without a word in the middle
+	Warm    time.Duration `json:"warm,omitempty"`    // load, or rest, before it counts
+	For     time.Duration `json:"for,omitempty"`     // load that counts
+	Drain   time.Duration `json:"drain,omitempty"`   // how late a message may be and not be lost
+	Seed    uint64        `json:"seed"`              // of the links and of who publishes
 }
 
-// drain is how long after the last message is waited for what is still on its
-// way; what comes later is lost.
-const drain = 10 * time.Second
-
 func (c *cell) flags(f *flag.FlagSet) {
-	f.StringVar(&c.Kind, "kind", "spread", "spread, members or api")
+	f.StringVar(&c.Kind, "kind", "spread", "spread, members, api, micro or growth")
 	f.StringVar(&c.System, "system", "hearsay", "what is measured")
 	f.IntVar(&c.Hosts, "hosts", 50, "hosts in this process")
 	f.IntVar(&c.Links, "links", 16, "neighbours of each host")
@@ -42,31 +39,60 @@ func (c *cell) flags(f *flag.FlagSet) {
 	f.IntVar(&c.Origins, "origins", 0, "hosts that publish, 0 = all")
 	f.DurationVar(&c.Delay, "delay", 0, "of each link, one way")
 	f.IntVar(&c.Kill, "kill", 0, "hosts that end without a word in the middle")
-	f.DurationVar(&c.Warm, "warm", 5*time.Second, "load before it counts")
+	f.DurationVar(&c.Warm, "warm", 5*time.Second, "load, or rest, before it counts")
 	f.DurationVar(&c.For, "for", 10*time.Second, "load that counts")
+	f.DurationVar(&c.Drain, "drain", 10*time.Second, "how late a message may be and not be lost")
 	f.Uint64Var(&c.Seed, "seed", 1, "chooses the links")
 }
 
 func (c *cell) check() error {
+	switch c.Kind {
+	case "spread":
+		return c.checkSpread()
+	case "members":
+		if c.Hosts < 3 || c.Hosts > 1000 {
+			return fmt.Errorf("%d hosts: 3 to 1000 are possible", c.Hosts)
+		}
+	case "growth":
+		if c.Hosts < 2 || c.Hosts > 20_000 || c.Links < 1 || c.Payload < headerSize || c.Rate <= 0 || c.For <= 0 {
+			return errors.New("2 to 20000 nodes, links, a payload, a rate and a time are needed")
+		}
+	case "api", "micro":
+		if c.Payload < headerSize || c.Payload > maxPayload {
+			return fmt.Errorf("payload of %d bytes: %d to %d are possible", c.Payload, headerSize, maxPayload)
+		}
+	default:
+		return fmt.Errorf("kind %q: it is spread, members, api, micro or growth", c.Kind)
+	}
+	return nil
+}
+
+// maxPayload leaves room for what the module API puts around data.
+const maxPayload = 65_000
+
+func (c *cell) checkSpread() error {
 	switch {
-	case c.Kind == "api":
-		return nil
 	case c.Hosts < 2 || c.Hosts > 1000:
 		return fmt.Errorf("%d hosts: 2 to 1000 are possible", c.Hosts)
-	case c.Kind == "members":
-		return nil
-	case c.Kind != "spread":
-		return fmt.Errorf("kind %q: it is spread, members or api", c.Kind)
 	case c.Links < 2 || c.Links >= c.Hosts || c.Links*c.Hosts%2 != 0:
 		return fmt.Errorf("%d links for each of %d hosts: at least 2, fewer than hosts, and together an even number", c.Links, c.Hosts)
-	case c.Payload < headerSize || c.Payload > 65527:
-		return fmt.Errorf("payload of %d bytes: %d to 65527 are possible", c.Payload, headerSize)
-	case c.Rate <= 0 || c.For <= 0 || c.Warm < 0:
-		return errors.New("rate and time must be above 0")
+	case c.Payload < headerSize || c.Payload > maxPayload:
+		return fmt.Errorf("payload of %d bytes: %d to %d are possible", c.Payload, headerSize, maxPayload)
+	case c.Rate <= 0 || c.For <= 0 || c.Warm < 0 || c.Drain <= 0:
+		return errors.New("rate and times must be above 0")
 	case c.Kill < 0 || c.Kill >= c.Hosts || c.Origins < 0 || c.Origins > c.Hosts:
 		return errors.New("kill and origins must be less than hosts")
 	}
 	return nil
+}
+
+// key tells cells apart.
+func (c cell) key() string {
+	b, err := json.Marshal(c)
+	if err != nil {
+		panic(err) // numbers and strings
+	}
+	return string(b)
 }
 
 // result is what came of a cell. A figure that a system does not have is absent.
@@ -89,6 +115,10 @@ func runCell(c cell) (map[string]float64, error) {
 		return runMembers(c)
 	case "api":
 		return runAPI(c)
+	case "micro":
+		return runMicro(c)
+	case "growth":
+		return runGrowth(c)
 	}
 	return runSpread(c)
 }

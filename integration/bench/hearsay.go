@@ -21,6 +21,7 @@ type hearsaySystem struct {
 	ended   sync.WaitGroup
 	dead    []bool
 	before  uint64 // duplicates at those who have been killed
+	links   *linkBook
 }
 
 // dataType of the messages.
@@ -38,7 +39,7 @@ func hearsayConfig(s *setting) node.Config {
 }
 
 // newNode makes a node on a host like all others and runs it.
-func newNode(s *setting, cfg node.Config) (n *node.Node, cancel context.CancelFunc, ended chan struct{}, err error) {
+func newNode(s *setting, cfg node.Config, opts ...node.Option) (n *node.Node, cancel context.CancelFunc, ended chan struct{}, err error) {
 	if cfg.Identity, err = identity.New(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -46,7 +47,7 @@ func newNode(s *setting, cfg node.Config) (n *node.Node, cancel context.CancelFu
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if n, err = node.New(cfg, node.WithHost(h), node.WithSeed(s.Seed)); err != nil {
+	if n, err = node.New(cfg, append(opts, node.WithHost(h), node.WithSeed(s.Seed))...); err != nil {
 		h.Close()
 		return nil, nil, nil, err
 	}
@@ -62,8 +63,15 @@ func newNode(s *setting, cfg node.Config) (n *node.Node, cancel context.CancelFu
 
 func newHearsay(s *setting) (system, error) {
 	sys := &hearsaySystem{setting: s, dead: make([]bool, s.Hosts)}
+	var opts []node.Option
+	if s.Payload >= largePayload {
+		sys.links = newLinkBook()
+	}
 	for i := range s.Hosts {
-		n, cancel, ended, err := newNode(s, hearsayConfig(s))
+		if sys.links != nil {
+			opts = []node.Option{node.WithTrace(sys.links.of(i))}
+		}
+		n, cancel, ended, err := newNode(s, hearsayConfig(s), opts...)
 		if err != nil {
 			sys.close()
 			return nil, err
@@ -75,6 +83,7 @@ func newHearsay(s *setting) (system, error) {
 			return nil, err
 		}
 	}
+	sys.links.name(sys.nodes)
 	for i, neighbours := range s.graph {
 		for _, j := range neighbours {
 			if i < j {
@@ -99,16 +108,21 @@ func newHearsay(s *setting) (system, error) {
 
 // subscribe attaches a module that finds everything valid.
 func (sys *hearsaySystem) subscribe(i int) error {
-	m := sys.nodes[i].Modules()
+	session, err := listen(sys.nodes[i].Modules(), func(data []byte) { sys.deliver(i, data) })
+	sys.session = append(sys.session, session)
+	return err
+}
+
+// listen attaches a module that hears of messages and finds all of them valid.
+func listen(m node.Modules, deliver func(data []byte)) (session uint64, err error) {
 	votes := newBallot()
-	session, err := m.Open(func(id [32]byte, _ uint16, data []byte) {
-		sys.deliver(i, data)
+	session, err = m.Open(func(id [32]byte, _ uint16, data []byte) {
+		deliver(data)
 		votes.put(id)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
-	sys.session = append(sys.session, session)
 	go func() { // until the process ends: a node that has stopped takes no votes
 		for {
 			for _, id := range votes.take() {
@@ -116,7 +130,7 @@ func (sys *hearsaySystem) subscribe(i int) error {
 			}
 		}
 	}()
-	return m.Subscribe(session, dataType)
+	return session, m.Subscribe(session, dataType)
 }
 
 func (sys *hearsaySystem) publish(i int, payload []byte) error {
@@ -139,6 +153,8 @@ func (sys *hearsaySystem) duplicates() uint64 {
 	}
 	return sum
 }
+
+func (sys *hearsaySystem) carriedTwice() uint64 { return sys.links.twice() }
 
 func (sys *hearsaySystem) close() {
 	for _, cancel := range sys.cancel {

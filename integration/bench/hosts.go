@@ -27,7 +27,7 @@ const settle = 60 * time.Second
 // port, Noise, yamux, an Ed25519 key.
 func newHost(s *setting, key crypto.PrivKey) (host.Host, error) {
 	d := &dialer{Dialer: net.Dialer{Timeout: 10 * time.Second}, count: s.traffic, delay: s.Delay}
-	return libp2p.New(
+	opts := []libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.ListenAddrs(multiaddr.StringCast("/ip4/127.0.0.1/tcp/0")),
 		libp2p.Transport(tcp.NewTCPTransport, tcp.WithDialerForAddr(func(multiaddr.Multiaddr) (tcp.ContextDialer, error) { return d, nil })),
@@ -37,7 +37,11 @@ func newHost(s *setting, key crypto.PrivKey) (host.Host, error) {
 		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
 		libp2p.DisableIdentifyAddressDiscovery(),
-	)
+	}
+	if s.gater != nil {
+		opts = append(opts, libp2p.ConnectionGater(s.gater))
+	}
+	return libp2p.New(opts...)
 }
 
 // fleet is the hosts of a libp2p system.

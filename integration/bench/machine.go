@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -20,7 +21,7 @@ type machine struct {
 }
 
 func thisMachine() machine {
-	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Versions: make(map[string]string)}
+	m := machine{Cores: runtime.NumCPU(), Go: runtime.Version(), Versions: map[string]string{"hearsay": hearsayVersion()}}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(text)) {
 			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
@@ -38,6 +39,26 @@ func thisMachine() machine {
 		}
 	}
 	return m
+}
+
+// measured are the directories of Hearsay that figures depend on.
+var measured = []string{"../../node", "../../pow", "../../apibridge", "../../discovery"}
+
+// hearsayVersion is the last commit that changed what is measured, with a plus
+// if there are changes that are not committed; "" where git does not tell.
+func hearsayVersion() string {
+	git := func(args ...string) (string, error) {
+		out, err := exec.Command("git", append(args, measured...)...).Output()
+		return strings.TrimSpace(string(out)), err
+	}
+	version, err := git("log", "-1", "--abbrev=10", "--format=%h", "--")
+	if err != nil {
+		return ""
+	}
+	if changes, err := git("status", "--porcelain", "--"); err != nil || changes != "" {
+		version += "+"
+	}
+	return version
 }
 
 // cpuTime is the processor time of this process so far.

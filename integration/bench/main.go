@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-const usage = `usage: bench run [-quick] [-only NAME] [-repeat N] [-out FILE]
+const usage = `usage: bench run [-quick] [-only GROUP,…] [-repeat N] [-out FILE] [-n]
        bench cell [flags]       one cell, in this process; bench cell -h
        bench report [-in FILE]  BENCHMARKS.md and its plots from results`
 
@@ -22,6 +22,8 @@ func main() {
 		err = cellCommand(args, os.Stdout)
 	case "child":
 		err = childCommand()
+	case "relay": // of a cell that measures one
+		err = relayCommand(os.Stdin, os.Stdout)
 	case "report":
 		err = reportCommand(args)
 	default:

@@ -11,31 +11,12 @@ import (
 	"strings"
 )
 
-// column is a figure in a table.
-type column struct{ Figure, Title string }
-
-var spreadColumns = []column{
-	{"delivered", "delivered"}, {"p50_ms", "p50 ms"}, {"p95_ms", "p95 ms"}, {"p99_ms", "p99 ms"}, {"max_ms", "max ms"},
-	{"last_p50_ms", "last, p50 ms"}, {"duplicates_per_delivery", "duplicates per delivery"}, {"wire_bytes_per_payload_byte", "wire bytes per byte"},
-	{"cpu_s_per_1000", "CPU s per 1,000"}, {"resident_mb", "resident MB"}, {"goroutines_per_host", "goroutines per host"},
-}
-
-var memberColumns = []column{
-	{"join_ms", "all know all, ms"}, {"leave_ms", "a leave known, ms"}, {"kill_ms", "a death known, ms"},
-	{"join_bytes_per_host", "bytes to join, per host"}, {"idle_bytes_per_s_and_host", "idle bytes/s per host"}, {"idle_cpu_ms_per_s_and_host", "idle CPU ms/s per host"},
-}
-
-var apiColumns = []column{
-	{"tcp_echo_us", "TCP echo µs"}, {"one_node_us", "one node µs"}, {"one_node_ratio", "ratio"},
-	{"stream_echo_us", "libp2p echo µs"}, {"two_nodes_us", "two nodes µs"}, {"two_nodes_ratio", "ratio"},
-	{"announced_per_s_1", "announced/s, 1 connection"}, {"announced_per_s_50", "announced/s, 50"},
-}
-
 // reportCommand writes BENCHMARKS.md and its plots.
 func reportCommand(args []string) error {
 	f := flag.NewFlagSet("report", flag.ExitOnError)
-	in := f.String("in", "results.jsonl", "file with results")
+	in := f.String("in", resultsFile, "file with results")
 	out := f.String("out", "BENCHMARKS.md", "file to write; plots go into plots beside it")
+	why := f.String("reasons", reasonsFile, "file with the reasons for goals that do not hold")
 	f.Parse(args)
 	rs, err := readResults(*in)
 	if err != nil {
@@ -43,6 +24,10 @@ func reportCommand(args []string) error {
 	}
 	if len(rs) == 0 {
 		return fmt.Errorf("%s holds no results: go run . run", *in)
+	}
+	reasons, err := readReasons(*why)
+	if err != nil {
+		return err
 	}
 	plots := filepath.Join(filepath.Dir(*out), "plots")
 	if err := os.MkdirAll(plots, 0o755); err != nil {
@@ -53,140 +38,170 @@ func reportCommand(args []string) error {
 			return err
 		}
 	}
-	// What people wrote below the mark is kept.
-	text := report(rs)
-	if old, err := os.ReadFile(*out); err == nil {
-		if i := bytes.Index(old, []byte(mark)); i >= 0 {
-			text = append(text, old[i:]...)
-		}
-	} else {
-		text = append(text, mark...)
-	}
-	return os.WriteFile(*out, text, 0o644)
+	return os.WriteFile(*out, report(rs, reasons), 0o644)
 }
 
-const mark = "<!-- below: written by hand -->\n"
-
-func report(rs results) []byte {
+// report is BENCHMARKS.md.
+func report(rs results, reasons map[string]string) []byte {
 	var b bytes.Buffer
-	m := rs[len(rs)-1].Machine
-	fmt.Fprintf(&b, "# Side by side\n\nMade by `go run . report` from the raw results; `go doc .` says what is measured and how.\nMeasured on %s, %d cores, %s", m.CPU, m.Cores, m.Go)
-	for _, name := range []string{"go-libp2p", "go-libp2p-pubsub", "memberlist", "serf"} {
-		fmt.Fprintf(&b, ", %s %s", name, m.Versions[name])
-	}
-	fmt.Fprint(&b, ".\nMedians, with the least and the most of all repetitions in brackets; ratios are medians of the ratios within a repetition.\n\n")
-	fmt.Fprint(&b, "## Goals\n\n50 hosts, 1 KiB, unless said otherwise.\n\n| figure | goal | reached | |\n|---|---|---|---|\n")
-	for _, g := range goals() {
-		figure, ok := g.reached(rs)
-		verdict := "**no**"
-		switch {
-		case figure == "":
-			figure, verdict = "not measured", ""
-		case ok:
-			verdict = "yes"
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", g.Name, g.Want, figure, verdict)
-	}
-	done := make(map[string]bool)
+	fmt.Fprint(&b, "# Side by side\n\nMade by `go run . report` from the [raw results](results) and [reasons.md](reasons.md); `go doc -cmd .` says what is measured and how.\n")
+	b.WriteString(rs.machines())
+	fmt.Fprint(&b, "Medians, with the least and the most of all repetitions in brackets; ratios are medians of the ratios within a repetition.\n")
+	writeGoals(&b, rs, reasons)
+	plots := drawings(rs)
 	for _, g := range plan() {
-		if done[g.Name] || len(rs.group(g.Name)) == 0 {
+		some := rs.group(g.Name)
+		if len(some) == 0 {
 			continue
 		}
-		done[g.Name] = true
-		fmt.Fprintf(&b, "\n## %s\n\n", g.Title)
-		switch g.Name {
-		case "saturation":
-			saturationTable(&b, rs)
-		case "members":
-			table(&b, rs, g, memberColumns)
-		case "api":
-			apiTable(&b, rs)
-		default:
-			table(&b, rs, g, spreadColumns)
-		}
-		if name := g.Name + ".svg"; drawings(rs)[name] != nil {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\n", g.Title, describe(g, some))
+		tables[g.Name](&b, rs, g)
+		for _, name := range slices.Sorted(func(yield func(string) bool) {
+			for name := range plots {
+				if (name == g.Name+".svg" || strings.HasPrefix(name, g.Name+"-")) && !yield(name) {
+					return
+				}
+			}
+		}) {
 			fmt.Fprintf(&b, "\n![%s](plots/%s)\n", g.Title, name)
 		}
 	}
-	return append(b.Bytes(), '\n')
+	writeFailures(&b, rs)
+	return b.Bytes()
 }
 
-func (rs results) group(name string) results {
-	var some results
+// machines tells where and with what was measured, all versions that there are.
+func (rs results) machines() string {
+	var texts []string
 	for _, r := range rs {
-		if r.Group == name {
-			some = append(some, r)
-		}
-	}
-	return some
-}
-
-func header(b *bytes.Buffer, first string, columns []column) {
-	fmt.Fprintf(b, "| %s |", first)
-	for _, c := range columns {
-		fmt.Fprintf(b, " %s |", c.Title)
-	}
-	fmt.Fprintf(b, "\n|---%s|\n", strings.Repeat("|---", len(columns)))
-}
-
-func row(b *bytes.Buffer, name string, some results, columns []column) {
-	fmt.Fprintf(b, "| %s |", name)
-	for _, c := range columns {
-		fmt.Fprintf(b, " %s |", some.figure(c.Figure))
-	}
-	fmt.Fprintln(b)
-}
-
-func table(b *bytes.Buffer, rs results, g group, columns []column) {
-	header(b, "system", columns)
-	for _, c := range g.Cells {
-		some := rs.of(g.Name, c.System)
-		row(b, c.System, some, columns)
-		for _, r := range some {
-			if r.Error != "" {
-				fmt.Fprintf(b, "| | repetition %d: %s |\n", r.Repeat+1, r.Error)
+		m := r.Machine
+		text := fmt.Sprintf("Measured on %s, %d cores, %s", m.CPU, m.Cores, m.Go)
+		for _, name := range []string{"hearsay", "go-libp2p", "go-libp2p-pubsub", "memberlist", "serf"} {
+			if m.Versions[name] != "" {
+				text += fmt.Sprintf(", %s %s", name, m.Versions[name])
 			}
 		}
-	}
-}
-
-func apiTable(b *bytes.Buffer, rs results) {
-	header(b, "bytes", apiColumns)
-	var sizes []int
-	for _, r := range rs.group("api") {
-		if !slices.Contains(sizes, r.Cell.Payload) {
-			sizes = append(sizes, r.Cell.Payload)
+		if !slices.Contains(texts, text+".\n") {
+			texts = append(texts, text+".\n")
 		}
 	}
-	slices.Sort(sizes)
-	for _, n := range sizes {
-		row(b, fmt.Sprint(n), rs.payload(n).of("api", "hearsay"), apiColumns)
+	if len(texts) > 1 {
+		return "**These results are not all of one machine and version:**\n\n* " + strings.Join(texts, "* ") + "\n"
 	}
+	return texts[0]
 }
 
-func saturationTable(b *bytes.Buffer, rs results) {
-	fmt.Fprint(b, "The highest of the rates tried at which 99.9 % of all deliveries came within a second.\n\n| system | messages a second | p99 ms at that rate |\n|---|---|---|\n")
-	for _, s := range all {
-		top := rs.saturation(s)
-		var at results
-		for _, r := range rs.of("saturation", s) {
-			if r.Cell.Rate == top.Median {
-				at = append(at, r)
+func writeGoals(b *bytes.Buffer, rs results, reasons map[string]string) {
+	fmt.Fprint(b, "\n## Goals\n\n50 hosts, 1 KiB, unless said otherwise.\n\n| figure | goal | reached | holds |\n|---|---|---|---|\n")
+	var beaten, missed []string
+	for _, g := range goals() {
+		v := g.judge(rs)
+		word := "**no**"
+		switch {
+		case v.Figure == "":
+			v.Figure, word = "not measured", ""
+		case v.Holds:
+			word = "yes"
+			beaten = append(beaten, fmt.Sprintf("* %s: %s (goal: %s)\n", g.Name, v.Figure, g.Want))
+		default:
+			reason := reasons[g.Key]
+			if reason == "" {
+				reason = fmt.Sprintf("*The reason is not written yet: section `%s` of reasons.md.*", g.Key)
 			}
+			missed = append(missed, fmt.Sprintf("### %s\n\nGoal: %s. Reached: %s.\n\n%s\n\n", g.Name, g.Want, v.Figure, reason))
 		}
-		fmt.Fprintf(b, "| %s | %s | %s |\n", s, top, at.figure("p99_ms"))
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", g.Name, g.Want, v.Figure, word)
+	}
+	fmt.Fprintf(b, "\n## What was beaten\n\n%s", strings.Join(beaten, ""))
+	if len(beaten) == 0 {
+		fmt.Fprint(b, "Nothing yet.\n")
+	}
+	fmt.Fprintf(b, "\n## What was not, and why\n\n%s", strings.Join(missed, ""))
+	if len(missed) == 0 {
+		fmt.Fprint(b, "Nothing that was measured.\n")
+	}
+	if reasons[remarks] != "" {
+		fmt.Fprintf(b, "## Remarks\n\n%s\n", reasons[remarks])
 	}
 }
+
+// describe tells the load of a group and how often it was measured.
+func describe(g group, some results) string {
+	c := g.Cells[0]
+	if len(some) > 0 {
+		c = some[0].Cell
+	}
+	text := ""
+	if c.Kind == "spread" && !g.Climb {
+		text = fmt.Sprintf("%d hosts, %d links each, %d bytes, %s messages a second for %v after %v to warm up", c.Hosts, c.Links, c.Payload, number(c.Rate), c.For, c.Warm)
+		if c.Origins > 0 {
+			text += fmt.Sprintf(", published by %d hosts", c.Origins)
+		}
+		if c.Delay > 0 {
+			text += fmt.Sprintf(", links of %v", c.Delay)
+		}
+		if c.Kill > 0 {
+			text += fmt.Sprintf(", %d hosts killed in the middle", c.Kill)
+		}
+		text += ". "
+	}
+	return text + repetitions(len(some.repeats())) + "."
+}
+
+func repetitions(n int) string {
+	if n == 1 {
+		return "1 repetition"
+	}
+	return fmt.Sprintf("%d repetitions", n)
+}
+
+// writeFailures lists the cells that gave no figures and were not measured again.
+func writeFailures(b *bytes.Buffer, rs results) {
+	good := make(map[string]bool)
+	for _, r := range rs {
+		if r.Error == "" {
+			good[slot(r.Group, r.Repeat, r.Cell)] = true
+		}
+	}
+	again := 0
+	var open []string
+	for _, r := range rs {
+		switch {
+		case r.Error == "":
+		case good[slot(r.Group, r.Repeat, r.Cell)]:
+			again++
+		default:
+			open = append(open, fmt.Sprintf("* %s, %s, repetition %d: %s\n", r.Group, r.Cell.System, r.Repeat+1, oneLine(r.Error)))
+		}
+	}
+	if len(open) > 0 {
+		fmt.Fprintf(b, "\n## Without a figure\n\n%s", strings.Join(open, ""))
+	}
+	if again > 0 {
+		fmt.Fprintf(b, "\nCells that failed and were then measured again: %d.\n", again)
+	}
+}
+
+// oneLine is text that breaks no list.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // String is "median (min–max)".
-func (s summary) String() string {
+func (s summary) String() string { return s.text(number) }
+
+func (s summary) text(format func(float64) string) string {
 	switch {
 	case s.N == 0:
 		return "–"
-	case number(s.Min) == number(s.Max):
-		return number(s.Median)
+	case format(s.Min) == format(s.Max):
+		return format(s.Median)
 	}
-	return fmt.Sprintf("%s (%s–%s)", number(s.Median), number(s.Min), number(s.Max))
+	return fmt.Sprintf("%s (%s–%s)", format(s.Median), format(s.Min), format(s.Max))
+}
+
+// percent never rounds up to all.
+func percent(v float64) string {
+	text := fmt.Sprintf("%.3f", math.Floor(v*1e5+1e-6)/1e3)
+	return strings.TrimRight(strings.TrimRight(text, "0"), ".") + " %"
 }
 
 // number has three digits that count.

@@ -77,7 +77,6 @@ func memberlistConfig(s *setting, i int) (*memberlist.Config, error) {
 type serfSystem struct {
 	*setting
 	agents []*serf.Serf
-	ended  sync.WaitGroup
 }
 
 func newSerfAgent(s *setting, i int, events chan<- serf.Event) (*serf.Serf, error) {
@@ -155,9 +154,6 @@ func (sys *serfSystem) publish(i int, payload []byte) error {
 }
 
 func (sys *serfSystem) kill(i int) { sys.agents[i].Shutdown() }
-
-// duplicates are not told by serf.
-func (sys *serfSystem) duplicates() uint64 { return 0 }
 
 func (sys *serfSystem) close() {
 	for _, a := range sys.agents {

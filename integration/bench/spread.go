@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
 )
 
 // system is hosts that spread messages.
@@ -19,10 +21,16 @@ type system interface {
 	publish(host int, payload []byte) error
 	// kill ends a host as a crash does.
 	kill(host int)
-	// duplicates is how many whole copies came to hosts that had the message.
-	duplicates() uint64
 	close()
 }
+
+// copyCounter is a system that tells how many whole copies came to hosts that
+// had the message.
+type copyCounter interface{ duplicates() uint64 }
+
+// linkCounter is a system that tells how many times a message went down a link
+// that had carried it before, either way.
+type linkCounter interface{ carriedTwice() uint64 }
 
 // setting is what a system is made in.
 type setting struct {
@@ -32,6 +40,8 @@ type setting struct {
 	// deliver is to be called once for each message that comes to a host other
 	// than its publisher. It may be called by several goroutines.
 	deliver func(host int, payload []byte)
+	// gater, unless nil, says whom the hosts may be linked with.
+	gater connmgr.ConnectionGater
 }
 
 // spreaders makes each system; it returns when all hosts are linked.
@@ -107,14 +117,14 @@ func runSpread(c cell) (map[string]float64, error) {
 	if err := p.run(0, warm, 0); err != nil {
 		return nil, err
 	}
-	book.await(0, warm, alive, drain)
+	book.await(0, warm, alive, c.Drain)
 
 	before := soFar(sys, s.traffic)
 	if err := p.run(warm, total, c.Kill); err != nil {
 		return nil, err
 	}
 	published := time.Since(before.at)
-	book.await(warm, total, alive, drain)
+	book.await(warm, total, alive, c.Drain)
 	after := soFar(sys, s.traffic)
 	late := p.late
 
@@ -123,10 +133,15 @@ func runSpread(c cell) (map[string]float64, error) {
 	if deliveries == 0 {
 		return nil, errors.New("nothing was delivered")
 	}
-	figures["published_per_s"] = float64(total-warm) / published.Seconds()
+	figures["published_per_s"] = figures["published"] / published.Seconds()
 	figures["publish_late_ms"] = float64(late) / 1e6
 	figures["wire_bytes_per_payload_byte"] = float64(after.bytes-before.bytes) / (deliveries * float64(c.Payload))
-	figures["duplicates_per_delivery"] = float64(after.duplicates-before.duplicates) / deliveries
+	if _, ok := sys.(copyCounter); ok {
+		figures["duplicates_per_delivery"] = float64(after.duplicates-before.duplicates) / deliveries
+	}
+	if l, ok := sys.(linkCounter); ok && c.Payload >= largePayload {
+		figures["carried_twice"] = float64(l.carriedTwice())
+	}
 	figures["cpu_s_per_1000"] = (after.cpu - before.cpu).Seconds() / deliveries * 1000
 	resident, heap := memory()
 	figures["resident_mb"], figures["heap_mb"] = resident/1e6, heap/1e6
@@ -143,7 +158,11 @@ type counts struct {
 }
 
 func soFar(sys system, t *traffic) counts {
-	return counts{time.Now(), t.bytes.Load(), sys.duplicates(), cpuTime()}
+	c := counts{at: time.Now(), bytes: t.bytes.Load(), cpu: cpuTime()}
+	if s, ok := sys.(copyCounter); ok {
+		c.duplicates = s.duplicates()
+	}
+	return c
 }
 
 // crowd is who has not been killed.
@@ -168,6 +187,7 @@ func (c *crowd) kill(i int) {
 }
 
 // publisher publishes at a fixed rate, whatever becomes of it (an open loop).
+// What a host could not publish within Drain it never does.
 type publisher struct {
 	cell
 	sys     system
@@ -183,6 +203,7 @@ type publisher struct {
 func (p *publisher) run(first, last, kill int) error {
 	pause := time.Duration(float64(time.Second) / p.Rate)
 	began := time.Now()
+	due := func(m int) time.Time { return began.Add(time.Duration(m-first) * pause) }
 	var failed atomic.Pointer[error]
 	lanes := make(map[int]chan int) // by origin: what it is to publish, in order
 	var wg sync.WaitGroup
@@ -191,7 +212,10 @@ func (p *publisher) run(first, last, kill int) error {
 			lanes[i] = make(chan int, last-first)
 			wg.Go(func() {
 				for m := range lanes[i] {
-					payload := p.payload(m)
+					if time.Since(due(m)) > p.Drain {
+						continue // no longer: the system takes less than it is given
+					}
+					payload := numbered(m, p.Payload, p.Seed)
 					p.book.from[m] = i
 					p.book.began[m].Store(p.book.now())
 					if err := p.sys.publish(i, payload); err != nil && p.alive.has(i) {
@@ -203,8 +227,7 @@ func (p *publisher) run(first, last, kill int) error {
 		return lanes[i]
 	}
 	for m := first; m < last; m++ {
-		due := began.Add(time.Duration(m-first) * pause)
-		if wait := time.Until(due); wait > 0 {
+		if wait := time.Until(due(m)); wait > 0 {
 			time.Sleep(wait)
 		} else if m > first {
 			p.late = max(p.late, -wait)
@@ -234,14 +257,15 @@ func (p *publisher) run(first, last, kill int) error {
 	return nil
 }
 
-// payload begins with the message's number; the rest cannot be compressed.
-func (p *publisher) payload(m int) []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, p.Payload), uint64(m))
-	fill := rand.New(rand.NewPCG(p.Seed, uint64(m)))
-	for len(b)+8 <= p.Payload {
+// numbered is a payload that begins with the message's number; the rest cannot be
+// compressed.
+func numbered(m, size int, seed uint64) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, size), uint64(m))
+	fill := rand.New(rand.NewPCG(seed, uint64(m)))
+	for len(b)+8 <= size {
 		b = binary.BigEndian.AppendUint64(b, fill.Uint64())
 	}
-	return append(b, make([]byte, p.Payload-len(b))...)
+	return append(b, make([]byte, size-len(b))...)
 }
 
 // await waits until all of [first, last) is at everybody alive.
@@ -256,6 +280,9 @@ func (l *ledger) await(first, last int, alive *crowd, patience time.Duration) {
 func (l *ledger) missing(first, last int, alive *crowd) int {
 	n := 0
 	for m := first; m < last; m++ {
+		if l.began[m].Load() == 0 {
+			continue
+		}
 		for i := range l.hosts {
 			if i != l.from[m] && alive.has(i) && l.arrived[m*l.hosts+i].Load() == 0 {
 				n++
@@ -268,8 +295,12 @@ func (l *ledger) missing(first, last int, alive *crowd) int {
 // figures sums up messages [first, last) at those who live.
 func (l *ledger) figures(first, last int, alive *crowd) map[string]float64 {
 	var each, lasts []float64
-	expected, inTime := 0, 0
+	published, expected, inTime := 0, 0, 0
 	for m := first; m < last; m++ {
+		if l.began[m].Load() == 0 {
+			continue
+		}
+		published++
 		if !alive.has(l.from[m]) {
 			continue // its publisher may have died with it
 		}
@@ -292,6 +323,7 @@ func (l *ledger) figures(first, last int, alive *crowd) map[string]float64 {
 	slices.Sort(each)
 	slices.Sort(lasts)
 	return map[string]float64{
+		"published":       float64(published),
 		"deliveries":      float64(len(each)),
 		"delivered":       float64(len(each)) / float64(max(expected, 1)),
 		"delivered_in_1s": float64(inTime) / float64(max(expected, 1)),

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -35,10 +37,10 @@ func readResults(path string) (results, error) {
 	var all results
 	lines := bufio.NewScanner(file)
 	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	for n := 1; lines.Scan(); n++ {
 		var r result
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s, line %d: %w", path, n, err)
 		}
 		all = append(all, r)
 	}
@@ -50,6 +52,28 @@ func (rs results) of(group, system string) results {
 	var some results
 	for _, r := range rs {
 		if r.Group == group && r.Cell.System == system {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// where selects results by their cells.
+func (rs results) where(keep func(*cell) bool) results {
+	var some results
+	for _, r := range rs {
+		if keep(&r.Cell) {
+			some = append(some, r)
+		}
+	}
+	return some
+}
+
+// group selects a group's results.
+func (rs results) group(name string) results {
+	var some results
+	for _, r := range rs {
+		if r.Group == name {
 			some = append(some, r)
 		}
 	}
@@ -71,38 +95,66 @@ func (rs results) figure(name string) summary {
 // other's in the same repetition: what made the machine slow for one did so for
 // both.
 func (rs results) ratio(group, name, over, under string) float64 {
-	return rs.ratioOf(group, name, over, group, name, under)
-}
-
-func (rs results) ratioOf(group, name, over, group2, name2, under string) float64 {
 	below := make(map[int]float64)
-	for _, r := range rs.of(group2, under) {
-		if v, ok := r.Figures[name2]; ok {
+	for _, r := range rs.of(group, under) {
+		if v, ok := r.Figures[name]; ok && r.Error == "" {
 			below[r.Repeat] = v
 		}
 	}
 	var ratios []float64
 	for _, r := range rs.of(group, over) {
-		if v, ok := r.Figures[name]; ok && below[r.Repeat] != 0 {
+		if v, ok := r.Figures[name]; ok && r.Error == "" && below[r.Repeat] != 0 {
 			ratios = append(ratios, v/below[r.Repeat])
 		}
 	}
 	return summarize(ratios).Median
 }
 
-// saturation is the highest rate that got through in a repetition, summed up.
-func (rs results) saturation(system string) summary {
-	best := make(map[int]float64)
-	for _, r := range rs.of("saturation", system) {
-		if r.getsThrough() {
-			best[r.Repeat] = max(best[r.Repeat], r.Cell.Rate)
-		} else {
-			best[r.Repeat] += 0
+// repeat selects the results of one repetition.
+func (rs results) repeat(n int) results {
+	var some results
+	for _, r := range rs {
+		if r.Repeat == n {
+			some = append(some, r)
 		}
 	}
+	return some
+}
+
+// reached is the highest rate of one repetition that got through, below the
+// lowest that did not; 0 = none.
+func (rs results) reached() float64 {
+	low, fails := 0.0, math.Inf(1)
+	for _, r := range rs {
+		if r.Error == "" && !r.getsThrough() {
+			fails = min(fails, r.Cell.Rate)
+		}
+	}
+	for _, r := range rs {
+		if r.getsThrough() && r.Cell.Rate < fails {
+			low = max(low, r.Cell.Rate)
+		}
+	}
+	return low
+}
+
+// saturation is what a system reached in each repetition, summed up.
+func (rs results) saturation(system string) summary {
 	var values []float64
-	for _, v := range best {
-		values = append(values, v)
+	some := rs.of("saturation", system)
+	for _, n := range some.repeats() {
+		values = append(values, some.repeat(n).reached())
 	}
 	return summarize(values)
+}
+
+// repeats are the numbers of the repetitions that have results.
+func (rs results) repeats() []int {
+	seen := make(map[int]bool)
+	for _, r := range rs {
+		if r.Error == "" {
+			seen[r.Repeat] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }

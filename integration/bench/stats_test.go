@@ -37,7 +37,7 @@ func TestRatio(t *testing.T) {
 	if r := rs.ratio("main", "p50_ms", "hearsay", "gossipsub"); r != 0.5 {
 		t.Errorf("the ratio is %v", r)
 	}
-	if text := string(report(rs)); !strings.Contains(text, "| hearsay | – | 6 (3–30) |") {
+	if text := string(report(rs, nil)); !strings.Contains(text, "| hearsay | – | 6 (3–30) |") {
 		t.Errorf("the report says\n%s", text)
 	}
 }
@@ -104,7 +104,7 @@ func TestCells(t *testing.T) {
 			continue // its user events are best effort
 		}
 		t.Run(name, func(t *testing.T) {
-			figures, err := runCell(cell{Kind: "spread", System: name, Hosts: 6, Links: 4, Payload: 200, Rate: 50, Warm: time.Second / 2, For: time.Second / 2, Seed: 1})
+			figures, err := runCell(cell{Kind: "spread", System: name, Hosts: 6, Links: 4, Payload: 200, Rate: 50, Warm: time.Second / 2, For: time.Second / 2, Drain: 10 * time.Second, Seed: 1})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
+
+	"hearsay/node"
+)
+
+// consumption is what a process has used so far.
+type consumption struct {
+	Mallocs, Bytes uint64
+	CPU            time.Duration
+	Neighbours     int
+	Told           int64 // messages, to the module
+}
+
+func used() consumption {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return consumption{Mallocs: m.Mallocs, Bytes: m.TotalAlloc, CPU: cpuTime()}
+}
+
+// per is what one of count took since before.
+func (u consumption) per(before consumption, count int) map[string]float64 {
+	n := float64(count)
+	return map[string]float64{
+		"allocs_per_relayed":      float64(u.Mallocs-before.Mallocs) / n,
+		"alloc_bytes_per_relayed": float64(u.Bytes-before.Bytes) / n,
+		"cpu_us_per_relayed":      float64(u.CPU-before.CPU) / 1e3 / n,
+	}
+}
+
+// runRelay counts what a whole node allocates for a rumor that it hands on: it
+// comes from one neighbour, is verified, told to a module, found valid by it, and
+// pushed to the other Links-1. The node has a process of its own; everything that
+// it allocates while the load runs is in the figure, libp2p, Noise, yamux,
+// receipts and what goes on in the background included. The neighbours are whole
+// nodes in this process, which can reach nobody else.
+func runRelay(c cell) (_ map[string]float64, err error) {
+	if c.Links < 2 || c.Rate <= 0 || c.For <= 0 {
+		return nil, errors.New("a relay needs two links or more, a rate and a time")
+	}
+	relay, err := startRelay(c)
+	if err != nil {
+		return nil, err
+	}
+	defer relay.stop()
+	s := &setting{cell: c, traffic: new(traffic), gater: onlyPeer(relay.info.ID)}
+	var told atomic.Int64
+	var first *node.Node
+	var session uint64
+	for i := range c.Links {
+		n, cancel, ended, err := newNode(s, hearsayConfig(s))
+		if err != nil {
+			return nil, err
+		}
+		defer func() { cancel(); <-ended }()
+		hears := func([]byte) { told.Add(1) }
+		if i == 0 {
+			first, hears = n, func([]byte) {}
+		}
+		at, err := listen(n.Modules(), hears)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			session = at
+		}
+		n.Introduce(relay.info)
+	}
+	if err := until("the relay's neighbours", func() bool {
+		u, err := relay.usage()
+		return err == nil && u.Neighbours == c.Links
+	}); err != nil {
+		return nil, err
+	}
+	published := 0
+	publish := func(count int) error {
+		pause := time.Duration(float64(time.Second) / c.Rate)
+		began := time.Now()
+		for m := range count {
+			time.Sleep(time.Until(began.Add(time.Duration(m) * pause)))
+			if err := first.Modules().Announce(background, session, 0, dataType, numbered(published+m, c.Payload, c.Seed)); err != nil {
+				return err
+			}
+		}
+		published += count
+		return until("all that was published", func() bool { return told.Load() >= int64(published*(c.Links-1)) })
+	}
+	if err := publish(int(c.Rate * c.Warm.Seconds())); err != nil {
+		return nil, err
+	}
+	rest, err := relay.usage()
+	if err != nil {
+		return nil, err
+	}
+	const resting = 2 * time.Second
+	time.Sleep(resting)
+	before, err := relay.usage()
+	if err != nil {
+		return nil, err
+	}
+	count := int(c.Rate * c.For.Seconds())
+	if err := publish(count); err != nil {
+		return nil, err
+	}
+	time.Sleep(time.Second) // the last receipts
+	after, err := relay.usage()
+	if err != nil {
+		return nil, err
+	}
+	if got := after.Told - before.Told; got != int64(count) || told.Load() != int64(published*(c.Links-1)) {
+		return nil, fmt.Errorf("the relay was told %d of %d, its neighbours %d of %d", got, count, told.Load(), published*(c.Links-1))
+	}
+	figures := after.per(before, count)
+	figures["idle_allocs_per_s"] = float64(before.Mallocs-rest.Mallocs) / resting.Seconds()
+	return figures, nil
+}
+
+// relayProcess is a node in a process of its own that answers each line by what
+// it has used.
+type relayProcess struct {
+	cmd     *exec.Cmd
+	ask     io.WriteCloser
+	answers *json.Decoder
+	info    peer.AddrInfo
+}
+
+func startRelay(c cell) (*relayProcess, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &relayProcess{cmd: exec.Command(program, "relay")}
+	p.cmd.Stderr = os.Stderr
+	if p.ask, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.answers = json.NewDecoder(out)
+	err = json.NewEncoder(p.ask).Encode(c)
+	if err == nil {
+		err = p.answers.Decode(&p.info)
+	}
+	if err != nil {
+		p.stop()
+		return nil, fmt.Errorf("the relay: %w", err)
+	}
+	return p, nil
+}
+
+func (p *relayProcess) usage() (u consumption, err error) {
+	if _, err := io.WriteString(p.ask, "\n"); err != nil {
+		return u, err
+	}
+	return u, p.answers.Decode(&u)
+}
+
+// stop ends the process: it sees the end of its input.
+func (p *relayProcess) stop() {
+	p.ask.Close()
+	timer := time.AfterFunc(10*time.Second, func() { p.cmd.Process.Kill() })
+	defer timer.Stop()
+	p.cmd.Wait()
+}
+
+// relayCommand is that process.
+func relayCommand(in io.Reader, out io.Writer) error {
+	lines := bufio.NewReader(in)
+	first, err := lines.ReadBytes('\n')
+	if err != nil {
+		return err
+	}
+	var c cell
+	if err := json.Unmarshal(first, &c); err != nil {
+		return err
+	}
+	s := &setting{cell: c, traffic: new(traffic)}
+	n, cancel, ended, err := newNode(s, hearsayConfig(s))
+	if err != nil {
+		return err
+	}
+	defer func() { cancel(); <-ended }()
+	var told atomic.Int64
+	if _, err := listen(n.Modules(), func([]byte) { told.Add(1) }); err != nil {
+		return err
+	}
+	answers := json.NewEncoder(out)
+	if err := answers.Encode(peer.AddrInfo{ID: n.ID(), Addrs: n.Host().Addrs()}); err != nil {
+		return err
+	}
+	for {
+		if _, err := lines.ReadBytes('\n'); err != nil {
+			return nil // the end
+		}
+		u := used()
+		u.Neighbours, u.Told = n.Status().Neighbours, told.Load()
+		if err := answers.Encode(u); err != nil {
+			return err
+		}
+	}
+}
+
+// onlyPeer lets a host speak with one peer alone.
+type onlyPeer peer.ID
+
+func (o onlyPeer) InterceptPeerDial(p peer.ID) bool                  { return p == peer.ID(o) }
+func (onlyPeer) InterceptAddrDial(peer.ID, multiaddr.Multiaddr) bool { return true }
+func (onlyPeer) InterceptAccept(network.ConnMultiaddrs) bool         { return true }
+func (o onlyPeer) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	return p == peer.ID(o)
+}
+func (onlyPeer) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
