@@ -53,10 +53,12 @@ const (
 	//	flooding                  after the first hundred announcements
 	//	heard DATA                if it is open
 	//	status NEIGHBOURS MEMBERS
+	//	warnings WORDS            of all of them
 	// and reads
 	//	meet MULTIADDRESS
 	//	announce DATA
 	//	status
+	//	warnings
 	//	flood                     announce as fast as it can
 	// until its input ends or a SIGTERM comes; then it leaves.
 	roleNode = "node"
@@ -159,6 +161,8 @@ func childNode(ctx context.Context, cfg childConfig, commands <-chan []string) e
 			case "status":
 				st := n.Status()
 				say("status", st.Neighbours, st.Members)
+			case "warnings":
+				say("warnings", strings.Join(n.Status().Warnings, " "))
 			case "flood":
 				flood(ctx, n)
 			}
