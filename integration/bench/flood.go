@@ -54,14 +54,10 @@ func newFlooders(s *setting, graph [][]int) (system, error) {
 	}
 	sys := &floodSystem{fleet: f}
 	for i, h := range f {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
+		if _, err := sys.add(h, func(p []byte) { s.deliver(i, p) }); err != nil {
+			sys.close()
 			return nil, err
 		}
-		n := &flooder{host: h, key: key, deliver: func(p []byte) { s.deliver(i, p) }, copies: &sys.copies,
-			out: make(map[peer.ID]chan []byte), seen: make(map[[32]byte]struct{})}
-		h.SetStreamHandler(floodProtocol, n.receive)
-		sys.nodes = append(sys.nodes, n)
 	}
 	if err := f.connect(graph); err != nil {
 		sys.close()
@@ -76,6 +72,26 @@ func newFlooders(s *setting, graph [][]int) (system, error) {
 		}
 	}
 	return sys, nil
+}
+
+// add makes a host one of the system's.
+func (sys *floodSystem) add(h host.Host, deliver func(payload []byte)) (*flooder, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	n := &flooder{host: h, key: key, deliver: deliver, copies: &sys.copies,
+		out: make(map[peer.ID]chan []byte), seen: make(map[[32]byte]struct{})}
+	h.SetStreamHandler(floodProtocol, n.receive)
+	sys.nodes = append(sys.nodes, n)
+	return n, nil
+}
+
+// links is how many neighbours it writes to.
+func (n *flooder) links() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.out)
 }
 
 // open begins to write to a neighbour, with a queue that does not block the

@@ -146,11 +146,12 @@ func saturated(rs results) verdict {
 // it to one other, as in a tree it does on average.
 func allocations(rs results) verdict {
 	pair := rs.where(func(c *cell) bool { return c.Links == 2 })
-	node, core := pair.of("relay", "relay").figure("allocs_per_relayed"), pair.of("relay", "core").figure("allocs_per_relayed")
-	if node.N == 0 || core.N == 0 {
+	of := func(system string) summary { return pair.of("relay", system).figure("allocs_per_relayed") }
+	node, core, bare := of("relay"), of("core"), of("bare")
+	if node.N == 0 || core.N == 0 || bare.N == 0 {
 		return verdict{}
 	}
-	return verdict{fmt.Sprintf("%s, of these %s in the core", number(node.Median), number(core.Median)), node.Median <= 20}
+	return verdict{fmt.Sprintf("%s, of these %s in the core; a bare libp2p host %s", number(node.Median), number(core.Median), number(bare.Median)), node.Median <= 20}
 }
 
 func searches(rs results) verdict {

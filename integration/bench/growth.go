@@ -84,6 +84,7 @@ func runGrowth(c cell) (map[string]float64, error) {
 		"bytes_per_delivery":           (float64(load.Total.Bytes) - float64(idle.Total.Bytes)) / deliveries,
 		"messages_per_delivery":        (float64(load.Total.Messages) - float64(idle.Total.Messages)) / deliveries,
 		"duplicates_per_delivery":      float64(told.Duplicates+told.FillDuplicates) / deliveries,
+		"carried_twice":                float64(told.Again + told.Crossed),
 		"delivered":                    deliveries / (deliveries + float64(missing)),
 		"deliveries":                   deliveries,
 		"p50_ms":                       latency.P50.Seconds() * 1000,

@@ -22,18 +22,19 @@ import (
 )
 
 // micros are measurements of parts: "work" (work.go), "rumor" (what is done to
-// one rumor), "core" and "relay" (what it takes to hand one on; relay.go).
+// one rumor), "core", "relay" and "bare" (what it takes to hand one on; relay.go).
 var micros = map[string]func(cell) (map[string]float64, error){
 	"work":  runWork,
 	"rumor": runRumor,
 	"core":  runCore,
 	"relay": runRelay,
+	"bare":  runRelay,
 }
 
 func runMicro(c cell) (map[string]float64, error) {
 	run, ok := micros[c.System]
 	if !ok {
-		return nil, fmt.Errorf("system %q: micro has work, rumor, core and relay", c.System)
+		return nil, fmt.Errorf("system %q: micro has work, rumor, core, relay and bare", c.System)
 	}
 	return run(c)
 }

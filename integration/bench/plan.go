@@ -76,10 +76,10 @@ func plan() []group {
 	for _, n := range payloads {
 		rumor.Cells = append(rumor.Cells, cell{Kind: "micro", System: "rumor", Payload: n, Seed: 1})
 	}
-	relay := group{Name: "relay", Title: "What it takes to hand a rumor on"}
+	relay := group{Name: "relay", Title: "What it takes to hand a rumor on", Repeats: 3}
 	for _, links := range []int{2, 6} {
-		c := cell{Kind: "micro", Links: links, Payload: 1024, Rate: 200, Warm: 2 * time.Second, For: 4 * time.Second, Seed: 1}
-		relay.Cells = append(relay.Cells, each(c, "core", "relay")...)
+		c := cell{Kind: "micro", Links: links, Payload: 1024, Rate: 200, Warm: 2 * time.Second, For: 3 * time.Second, Seed: 1}
+		relay.Cells = append(relay.Cells, each(c, "core", "relay", "bare")...)
 	}
 	growth := group{Name: "growth", Title: "From 10 to 10,000 nodes", Repeats: 1}
 	for _, n := range []int{10, 100, 1000, 10_000} {

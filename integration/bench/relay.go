@@ -16,8 +16,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
-
-	"hearsay/node"
 )
 
 // consumption is what a process has used so far.
@@ -44,13 +42,27 @@ func (u consumption) per(before consumption, count int) map[string]float64 {
 	}
 }
 
-// runRelay counts what a whole node allocates for a rumor that it hands on: it
-// comes from one neighbour, is verified, told to a module, found valid by it, and
-// pushed to the other Links-1. The node has a process of its own; everything that
-// it allocates while the load runs is in the figure, libp2p, Noise, yamux,
-// receipts and what goes on in the background included. The neighbours are whole
-// nodes in this process, which can reach nobody else.
-func runRelay(c cell) (_ map[string]float64, err error) {
+// relaySystem is something that hands messages on.
+type relaySystem struct {
+	// serve makes a host that does, which tells of each message that it has.
+	serve func(s *setting, hears func([]byte)) (info peer.AddrInfo, neighbours func() int, end func(), err error)
+	// around makes Links neighbours of that host, linked with nobody else. The
+	// first publishes, the others tell of what they hear.
+	around func(s *setting, relay peer.AddrInfo, hears func([]byte)) (publish func([]byte) error, end func(), err error)
+}
+
+var relaySystems = map[string]relaySystem{
+	"relay": {serveNode, nodesAround},
+	"bare":  {serveFlooder, floodersAround},
+}
+
+// runRelay counts what a host allocates for a message that it hands on: it comes
+// from one neighbour, is verified, and pushed to the other Links-1. The host has a
+// process of its own; everything that it allocates while the load runs is in the
+// figure, libp2p, Noise, yamux, and what goes on in the background included. System
+// "relay" is a whole node, which also tells it to a module and waits for its vote;
+// "bare" is one host of system flood, the least that libp2p can do it with.
+func runRelay(c cell) (map[string]float64, error) {
 	if c.Links < 2 || c.Rate <= 0 || c.For <= 0 {
 		return nil, errors.New("a relay needs two links or more, a rate and a time")
 	}
@@ -61,27 +73,11 @@ func runRelay(c cell) (_ map[string]float64, err error) {
 	defer relay.stop()
 	s := &setting{cell: c, traffic: new(traffic), gater: onlyPeer(relay.info.ID)}
 	var told atomic.Int64
-	var first *node.Node
-	var session uint64
-	for i := range c.Links {
-		n, cancel, ended, err := newNode(s, hearsayConfig(s))
-		if err != nil {
-			return nil, err
-		}
-		defer func() { cancel(); <-ended }()
-		hears := func([]byte) { told.Add(1) }
-		if i == 0 {
-			first, hears = n, func([]byte) {}
-		}
-		at, err := listen(n.Modules(), hears)
-		if err != nil {
-			return nil, err
-		}
-		if i == 0 {
-			session = at
-		}
-		n.Introduce(relay.info)
+	say, end, err := relaySystems[c.System].around(s, relay.info, func([]byte) { told.Add(1) })
+	if err != nil {
+		return nil, err
 	}
+	defer end()
 	if err := until("the relay's neighbours", func() bool {
 		u, err := relay.usage()
 		return err == nil && u.Neighbours == c.Links
@@ -94,7 +90,7 @@ func runRelay(c cell) (_ map[string]float64, err error) {
 		began := time.Now()
 		for m := range count {
 			time.Sleep(time.Until(began.Add(time.Duration(m) * pause)))
-			if err := first.Modules().Announce(background, session, 0, dataType, numbered(published+m, c.Payload, c.Seed)); err != nil {
+			if err := say(numbered(published+m, c.Payload, c.Seed)); err != nil {
 				return err
 			}
 		}
@@ -195,18 +191,14 @@ func relayCommand(in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal(first, &c); err != nil {
 		return err
 	}
-	s := &setting{cell: c, traffic: new(traffic)}
-	n, cancel, ended, err := newNode(s, hearsayConfig(s))
+	var told atomic.Int64
+	info, neighbours, end, err := relaySystems[c.System].serve(&setting{cell: c, traffic: new(traffic)}, func([]byte) { told.Add(1) })
 	if err != nil {
 		return err
 	}
-	defer func() { cancel(); <-ended }()
-	var told atomic.Int64
-	if _, err := listen(n.Modules(), func([]byte) { told.Add(1) }); err != nil {
-		return err
-	}
+	defer end()
 	answers := json.NewEncoder(out)
-	if err := answers.Encode(peer.AddrInfo{ID: n.ID(), Addrs: n.Host().Addrs()}); err != nil {
+	if err := answers.Encode(info); err != nil {
 		return err
 	}
 	for {
@@ -214,11 +206,103 @@ func relayCommand(in io.Reader, out io.Writer) error {
 			return nil // the end
 		}
 		u := used()
-		u.Neighbours, u.Told = n.Status().Neighbours, told.Load()
+		u.Neighbours, u.Told = neighbours(), told.Load()
 		if err := answers.Encode(u); err != nil {
 			return err
 		}
 	}
+}
+
+func serveNode(s *setting, hears func([]byte)) (info peer.AddrInfo, neighbours func() int, end func(), err error) {
+	n, cancel, ended, err := newNode(s, hearsayConfig(s))
+	if err != nil {
+		return info, nil, nil, err
+	}
+	end = func() { cancel(); <-ended }
+	if _, err := listen(n.Modules(), hears); err != nil {
+		end()
+		return info, nil, nil, err
+	}
+	return peer.AddrInfo{ID: n.ID(), Addrs: n.Host().Addrs()}, func() int { return n.Status().Neighbours }, end, nil
+}
+
+func nodesAround(s *setting, relay peer.AddrInfo, hears func([]byte)) (publish func([]byte) error, end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, f := range ends {
+			f()
+		}
+	}
+	for i := range s.Links {
+		n, cancel, ended, err := newNode(s, hearsayConfig(s))
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		ends = append(ends, func() { cancel(); <-ended })
+		deliver := hears
+		if i == 0 {
+			deliver = func([]byte) {}
+		}
+		session, err := listen(n.Modules(), deliver)
+		if err != nil {
+			end()
+			return nil, nil, err
+		}
+		if i == 0 {
+			publish = func(b []byte) error { return n.Modules().Announce(background, session, 0, dataType, b) }
+		}
+		n.Introduce(relay)
+	}
+	return publish, end, nil
+}
+
+func serveFlooder(s *setting, hears func([]byte)) (info peer.AddrInfo, neighbours func() int, end func(), err error) {
+	one := *s
+	one.Hosts = 1
+	f, err := newFleet(&one)
+	if err != nil {
+		return info, nil, nil, err
+	}
+	sys := &floodSystem{fleet: f}
+	n, err := sys.add(f[0], hears)
+	if err != nil {
+		f.close()
+		return info, nil, nil, err
+	}
+	// A stream is not seen at its other end before something is written to it, so
+	// whoever is linked is a neighbour.
+	f[0].Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
+		go n.open(c.RemotePeer())
+	}})
+	return f.info(0), n.links, f.close, nil
+}
+
+func floodersAround(s *setting, relay peer.AddrInfo, hears func([]byte)) (publish func([]byte) error, end func(), err error) {
+	all := *s
+	all.Hosts = s.Links
+	f, err := newFleet(&all)
+	if err != nil {
+		return nil, nil, err
+	}
+	sys := &floodSystem{fleet: f}
+	for i, h := range f {
+		deliver := hears
+		if i == 0 {
+			deliver = func([]byte) {}
+		}
+		n, err := sys.add(h, deliver)
+		if err == nil {
+			if err = h.Connect(background, relay); err == nil {
+				err = n.open(relay.ID)
+			}
+		}
+		if err != nil {
+			f.close()
+			return nil, nil, err
+		}
+	}
+	return func(b []byte) error { return sys.publish(0, b) }, f.close, nil
 }
 
 // onlyPeer lets a host speak with one peer alone.

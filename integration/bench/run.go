@@ -149,7 +149,7 @@ func (c *cell) size() int {
 		return c.Hosts
 	case c.Kind == "spread":
 		return int(c.Rate)
-	case c.System == "core" || c.System == "relay":
+	case c.Kind == "micro" && c.Links > 0:
 		return c.Links
 	}
 	return c.Payload

@@ -60,7 +60,8 @@ var tables = map[string]func(*bytes.Buffer, results, group){
 	"rumor":      bySize("bytes", rumorColumns, func(c *cell) int { return c.Payload }, ""),
 	"relay": bySize("links", relayColumns, func(c *cell) int { return c.Links },
 		"One neighbour brings each rumor, the others are pushed it; 1 KiB. `core`: gossip.State.Handle alone, without reading, verifying and writing. "+
-			"`relay`: all that the process of a whole node allocates while it hands on 200 a second, libp2p and the background included.\n\n"),
+			"`relay`: all that the process of a whole node allocates while it hands on 200 a second, libp2p and the background included. "+
+			"`bare`: the same of a host of system flood, which verifies a signature and writes: what libp2p takes.\n\n"),
 	"growth": bySize("nodes", growthColumns, func(c *cell) int { return c.Hosts },
 		"Simulated: links of 20 ms, 6 neighbours wanted, 1 KiB, 5 rumors a second at random nodes. `quiet`: nobody announces its presence; `announcing`: everybody, to all. "+
 			"Bytes and messages per delivery are above those at rest, which are from 15 s after the last has joined. Memory is the growth of the heap at rest; the simulator's books are in it.\n\n"),
