@@ -134,3 +134,45 @@ func anchorOf(heading string) string {
 		return r
 	}, strings.ToLower(heading)), " ", "-")
 }
+
+// named is a test that a table of threats names: its folder, if any, and its name.
+var named = regexp.MustCompile("`((?:[a-z]+/)*)((?:Test|Fuzz|Benchmark)[A-Za-z0-9_]+)(?:/([a-z]+))?`")
+
+// The tests that are said to show a defence exist.
+func TestThreatsHaveTests(t *testing.T) {
+	for page, here := range map[string]string{"docs/threats.md": "", "node/gossip/THREATS.md": "node/gossip"} {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := named.FindAllSubmatch(text, -1)
+		if len(found) < 50 {
+			t.Errorf("%s names %d tests: they are not understood", page, len(found))
+		}
+		for _, m := range found {
+			folder, name, part := string(m[1]), string(m[2]), string(m[3])
+			if folder == "" || folder == "sim/" {
+				folder = here + "/" + folder
+			}
+			files, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ok := false
+			for _, file := range files {
+				source, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ok = ok || strings.Contains(string(source), "\nfunc "+name+"(")
+			}
+			if part != "" {
+				_, err := os.Stat(filepath.Join(root, folder, "testdata/script", part+".txtar"))
+				ok = ok && err == nil
+			}
+			if !ok {
+				t.Errorf("%s: there is no %s", page, m[0])
+			}
+		}
+	}
+}
