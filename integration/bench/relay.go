@@ -22,7 +22,6 @@ import (
 type consumption struct {
 	Mallocs, Bytes uint64
 	CPU            time.Duration
-	Neighbours     int
 	Told           int64 // messages, to the module
 }
 
@@ -79,8 +78,8 @@ func runRelay(c cell) (map[string]float64, error) {
 	}
 	defer end()
 	if err := until("the relay's neighbours", func() bool {
-		u, err := relay.usage()
-		return err == nil && u.Neighbours == c.Links
+		n, err := relay.neighbours()
+		return err == nil && n == c.Links
 	}); err != nil {
 		return nil, err
 	}
@@ -127,8 +126,7 @@ func runRelay(c cell) (map[string]float64, error) {
 	return figures, nil
 }
 
-// relayProcess is a node in a process of its own that answers each line by what
-// it has used.
+// relayProcess is a host in a process of its own that answers what it has used.
 type relayProcess struct {
 	cmd     *exec.Cmd
 	ask     io.WriteCloser
@@ -165,11 +163,24 @@ func startRelay(c cell) (*relayProcess, error) {
 	return p, nil
 }
 
+// What a relay can be asked for.
+const (
+	askUsage      = "usage\n"
+	askNeighbours = "neighbours\n" // a node allocates for this answer
+)
+
 func (p *relayProcess) usage() (u consumption, err error) {
-	if _, err := io.WriteString(p.ask, "\n"); err != nil {
+	if _, err := io.WriteString(p.ask, askUsage); err != nil {
 		return u, err
 	}
 	return u, p.answers.Decode(&u)
+}
+
+func (p *relayProcess) neighbours() (n int, err error) {
+	if _, err := io.WriteString(p.ask, askNeighbours); err != nil {
+		return 0, err
+	}
+	return n, p.answers.Decode(&n)
 }
 
 // stop ends the process: it sees the end of its input.
@@ -202,12 +213,18 @@ func relayCommand(in io.Reader, out io.Writer) error {
 		return err
 	}
 	for {
-		if _, err := lines.ReadBytes('\n'); err != nil {
+		line, err := lines.ReadString('\n')
+		if err != nil {
 			return nil // the end
 		}
-		u := used()
-		u.Neighbours, u.Told = neighbours(), told.Load()
-		if err := answers.Encode(u); err != nil {
+		if line == askNeighbours {
+			err = answers.Encode(neighbours())
+		} else {
+			u := used()
+			u.Told = told.Load()
+			err = answers.Encode(u)
+		}
+		if err != nil {
 			return err
 		}
 	}
