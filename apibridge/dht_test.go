@@ -55,20 +55,7 @@ func dhtPipes(t testing.TB, opts apibridge.DHTOptions) *dhtPeer {
 func serveDHTOn(t testing.TB, ln net.Listener, opts apibridge.DHTOptions, dial func() net.Conn) *dhtPeer {
 	d := bridgetest.NewDHT()
 	p := &dhtPeer{DHT: d, t: t, srv: apibridge.NewDHT(d, opts), dial: dial}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := p.srv.Serve(ln); err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := p.srv.Close(ctx); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-		wg.Wait()
-	})
+	serveUntilEnd(t, p.srv, ln)
 	return p
 }
 
@@ -134,12 +121,7 @@ func TestDHT_PutAndGet(t *testing.T) {
 
 func (p *dhtPeer) awaitStats(what string, ok func(apibridge.DHTStats) bool) {
 	p.t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if ok(p.srv.Stats()) {
-			return
-		}
-	}
-	p.t.Fatalf("not to be seen in the counters: %s: %+v", what, p.srv.Stats())
+	awaitCounters(p.t, p.srv.Stats, what, ok)
 }
 
 // Expiry is to the second.

@@ -71,20 +71,7 @@ func serveNode(t testing.TB, node apibridge.Gossip, g *bridgetest.Gossip, opts a
 func serveOn(t testing.TB, ln net.Listener, node apibridge.Gossip, g *bridgetest.Gossip, opts apibridge.Options) *peer {
 	t.Helper()
 	p := &peer{Gossip: g, t: t, srv: apibridge.NewGossip(node, opts), wait: patience}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := p.srv.Serve(ln); err != nil {
-			t.Errorf("Serve: %v", err)
-		}
-	})
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := p.srv.Close(ctx); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-		wg.Wait()
-	})
+	serveUntilEnd(t, p.srv, ln)
 	return p
 }
 
@@ -140,13 +127,40 @@ func (p *peer) await(kind bridgetest.Kind, n int) []bridgetest.Event {
 // awaitStats waits until the counters are as they should be.
 func (p *peer) awaitStats(what string, ok func(apibridge.GossipStats) bool) apibridge.GossipStats {
 	p.t.Helper()
+	return awaitCounters(p.t, p.srv.Stats, what, ok)
+}
+
+// awaitCounters asks a server for its counters until they are as they should be.
+func awaitCounters[S any](t testing.TB, stats func() S, what string, ok func(S) bool) (s S) {
+	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if s := p.srv.Stats(); ok(s) {
+		if s = stats(); ok(s) {
 			return s
 		}
 	}
-	p.t.Fatalf("not to be seen in the counters: %s: %+v", what, p.srv.Stats())
-	return apibridge.GossipStats{}
+	t.Fatalf("not to be seen in the counters: %s: %+v", what, s)
+	return s
+}
+
+// serveUntilEnd has a server serve until the end of the test.
+func serveUntilEnd(t testing.TB, srv interface {
+	Serve(net.Listener) error
+	Close(context.Context) error
+}, ln net.Listener) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := srv.Serve(ln); err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := srv.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		wg.Wait()
+	})
 }
 
 // module is a raw connection to a peer.

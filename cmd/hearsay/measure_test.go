@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,36 +11,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"hearsay/node"
-	"hearsay/node/config"
 )
 
 // TestProbes asks a running node what supervisors and Prometheus ask, without a
 // token. What it counts is all there, and as promtool would have it.
 func TestProbes(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "node.ini")
-	if err := os.WriteFile(file, []byte("[hearsay]\nnetwork = probes-test\nmdns = false\nkademlia = false\nstate_dir = state\n"+
-		"[gossip]\np2p_address = 127.0.0.1:0\napi_address = 127.0.0.1:0\ndifficulty = 1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, _, err := config.Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	as, err := assemble(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	ready, ended := make(chan struct{}), make(chan error, 1)
-	go func() { ended <- as.run(ctx, func() { close(ready) }) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
-	<-ready
+	as := begin(t, "[gossip]\np2p_address = 127.0.0.1:0\napi_address = 127.0.0.1:0\ndifficulty = 1\n")
 	get := func(path string) (int, string) {
 		t.Helper()
 		resp, err := http.Get("http://" + as.control.Addr() + path)
