@@ -110,16 +110,16 @@ func (n *Node) handle(ev gossip.Event) {
 	}
 	n.actions = n.actions[:0]
 	n.core.Handle(time.Now(), ev, &n.actions)
-	// SendDropped is an event that carrying out an action can give; the core
-	// hears of it after the actions before it.
-	var dropped []gossip.Event
+	// Carrying out an action can give an event, SendDropped or what a seal came to;
+	// the core hears of it after all of these actions.
+	var events []gossip.Event
 	for _, a := range n.actions {
 		if ev := n.carryOut(a); ev != nil {
-			dropped = append(dropped, ev)
+			events = append(events, ev)
 		}
 	}
 	clear(n.actions)
-	for _, ev := range dropped {
+	for _, ev := range events {
 		n.handle(ev)
 	}
 }
@@ -137,6 +137,9 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Carried:
 		n.carried(a.Rumor)
 	case gossip.Seal:
+		if n.sealer.quick() {
+			return n.sealer.sign(a.Rumor)
+		}
 		n.sealer.add(a)
 	case gossip.Published:
 		n.answer(a.Ticket, published{id: a.ID, neighbours: a.Neighbours})
