@@ -14,6 +14,9 @@ import (
 // nothing left to fetch. Where all have begun and wait for each other the smallest
 // peer ID gets on.
 //
+// A newcomer takes no turn: it names the few presences that it has, and is given the
+// rest while other comparisons go on.
+//
 // For the same reason what came by Fill is not pushed on: whoever learnt something
 // compares with its other neighbours, which costs a fingerprint where they know it
 // already.
@@ -24,6 +27,10 @@ const (
 	// after syncLimit.
 	syncLimit = 5 * time.Second
 	newsDelay = 100 * time.Millisecond // to gather what came by Fill
+	// Who knows of no more than newcomers nodes begins with the IDs of their presences,
+	// so that the answer is all the others, and not with a fingerprint, which would be
+	// sure to differ.
+	newcomers = 4
 )
 
 // comparison is what goes on about one group.
@@ -83,6 +90,14 @@ func (s *State) shared(l *link, g Group) {
 	delete(l.compared, g)
 	if s.cfg.Self < l.peer {
 		s.enqueueSync(l, g)
+	}
+}
+
+// sharePresences begins to compare presences on a new link. Who dialled begins, for
+// it is the one that may know little.
+func (s *State) sharePresences(l *link) {
+	if l.dialled {
+		s.enqueueSync(l, GroupPresence)
 	}
 }
 
@@ -205,7 +220,12 @@ func (s *State) advance(g Group, c *comparison) {
 		s.begin(c, l, true)
 		s.count.Syncs++
 		floor := s.floor(g)
-		s.do(Send{To: l.peer, Msg: &Sync{Group: g, Floor: floor, Ranges: []Range{fingerprint(s.set(g, floor), Point{})}}})
+		set := s.set(g, floor)
+		whole := fingerprint(set, Point{})
+		if g == GroupPresence && len(set) <= newcomers {
+			whole = listIDs(set, Point{})
+		}
+		s.do(Send{To: l.peer, Msg: &Sync{Group: g, Floor: floor, Ranges: []Range{whole}}})
 		return
 	}
 }

@@ -1,9 +1,34 @@
 package gossip
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
+
+// Newcomers are given everything at once, also while another comparison is going on,
+// and what was pushed to them meanwhile is not given again.
+func TestNewcomersNeedNoTurn(t *testing.T) {
+	n := alone(t)
+	n.do(LinkUp{Peer: "B", Dialled: true})
+	n.mute["B"] = true // and never answers
+	for i := range 40 {
+		n.push("B", presenceOf(t, PeerID(fmt.Sprint("Z", i)), 1, Presence{}))
+	}
+	for _, p := range []PeerID{"P", "Q"} {
+		n.up(p)
+	}
+	n.push("B", presenceOf(t, "Y", 1, Presence{})) // it goes to P and Q
+	for _, p := range []PeerID{"P", "Q"} {
+		n.recv(p, &Sync{Group: GroupPresence, Ranges: []Range{{Mode: RangeIDs}}})
+		if got := len(sent[*Fill](n, p)); got != 40 {
+			t.Errorf("%s was given %d presences, want 40", p, got)
+		}
+		if got := sent[*Sync](n, p); len(got) != 1 || !allSkipped(got[0].Ranges) {
+			t.Errorf("%s was answered %v, want that this was all", p, got)
+		}
+	}
+}
 
 // A node compares one group with one neighbour at a time, and no turn is lost
 // when that neighbour goes.
@@ -12,8 +37,12 @@ func TestQueueGoesOnAfterLinkDown(t *testing.T) {
 	n := w.add("A")
 	n.solo, n.mute = true, nil
 	n.module(1, 7)
-	n.up("B", 7)
-	n.up("C", 7)
+	dialled := func(p PeerID) {
+		n.do(LinkUp{Peer: p, Dialled: true})
+		n.recv(p, &Interests{Types: []uint16{7}})
+	}
+	dialled("B")
+	dialled("C")
 	if got := sent[*Sync](n, "C"); len(got) != 0 {
 		t.Fatalf("compared with two at once")
 	}
@@ -23,7 +52,7 @@ func TestQueueGoesOnAfterLinkDown(t *testing.T) {
 		t.Errorf("%d comparisons with C, want one of presences and one of type 7", len(got))
 	}
 	// Silence ends a comparison, too.
-	n.up("D", 7)
+	dialled("D")
 	n.wait(2 * syncPatience)
 	if got := sent[*Sync](n, "D"); len(got) != 2 {
 		t.Errorf("%d comparisons with D after C said nothing", len(got))

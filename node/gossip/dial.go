@@ -45,6 +45,13 @@ const (
 	strangerPause = 3 * time.Second
 	// memberPause gathers presences before neighbours are drawn from them.
 	memberPause = 20 * time.Millisecond
+	// A newcomer that has its first neighbour dials no other for firstTime, and then
+	// one in fillPace, with fillDials under way, until it has had neighbours enough
+	// once: to be known to all it needs one. Where many join by one contact, all the
+	// links at once would take the processor's time from telling who is there.
+	firstTime = time.Second
+	fillPace  = 50 * time.Millisecond
+	fillDials = 2
 	// One place in sampleShare goes to a peer of the sample, if it can be dialled.
 	sampleShare = 3
 )
@@ -242,6 +249,7 @@ func (s *State) dialMissing() time.Time {
 	if !full {
 		s.drawMembers(places)
 	}
+	s.grown = s.grown || places+s.dials <= 0
 	s.drawTakers()
 	var ready []*candidate
 	var next time.Time
@@ -277,6 +285,8 @@ func (s *State) dialMissing() time.Time {
 			// a dial that ends, or a link that is lost, comes back here
 		case places <= 0 && !c.wanted && !c.missed && s.strangerAt.After(s.now):
 			s.schedule(taskDial, s.strangerAt)
+		case !reason && s.mayFill().After(s.now):
+			s.schedule(taskDial, s.mayFill())
 		case c.net != "" && chosen[c.net] >= groupLinks && !reason:
 			left = append(left, c)
 		case !s.mayFromDHT(c, dht):
@@ -288,12 +298,19 @@ func (s *State) dialMissing() time.Time {
 			if places <= 0 && !c.wanted && !c.missed {
 				s.strangerAt = s.now.Add(apartPace)
 			}
+			if !reason {
+				s.filling()
+			}
 			chosen[c.net]++
 			places--
 			s.dial(c)
 		}
 	}
 	for _, c := range left {
+		if s.mayFill().After(s.now) {
+			s.schedule(taskDial, s.mayFill())
+			break
+		}
 		if s.dials >= maxDials || places <= 0 || s.othersThan(chosen) || s.noDialBefore().After(s.now) {
 			break
 		}
@@ -304,9 +321,28 @@ func (s *State) dialMissing() time.Time {
 			dht++
 		}
 		places--
+		s.filling()
 		s.dial(c)
 	}
 	return next
+}
+
+// mayFill is when a place may be filled, see firstTime.
+func (s *State) mayFill() time.Time {
+	switch {
+	case s.grown || len(s.links) == 0:
+		return time.Time{}
+	case s.dials >= fillDials:
+		return s.now.Add(fillPace) // or when a dial ends
+	}
+	return s.fillAt
+}
+
+// filling notes that a place is being filled.
+func (s *State) filling() {
+	if len(s.links) > 0 {
+		s.fillAt = s.now.Add(s.jitter(fillPace))
+	}
 }
 
 func (s *State) dial(c *candidate) {

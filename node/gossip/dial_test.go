@@ -56,6 +56,59 @@ func TestPauseOutlivesCandidate(t *testing.T) {
 	}
 }
 
+// A newcomer has one neighbour for a second and then fills its places one by one. One
+// that has had neighbours enough fills them at once.
+func TestNewcomersPace(t *testing.T) {
+	n := alone(t, func(c *Config) { c.Degree = 10 })
+	n.s.grown = false
+	for i := range 30 {
+		n.do(Candidate{Peer: PeerID(fmt.Sprint("Z", i)), Source: SourceExchange})
+	}
+	if got := len(n.dials()); got != maxDials {
+		t.Fatalf("%d dials of who knows nobody, want as many at once as there may be", got)
+	}
+	for i, p := range n.dials() {
+		if i == 0 {
+			n.do(LinkUp{Peer: p, Dialled: true})
+		} else {
+			n.do(DialFailed{p})
+		}
+	}
+	n.forget()
+	n.wait(firstTime / 2)
+	if got := n.dials(); len(got) != 0 {
+		t.Fatalf("dialled %q right after the first link", got)
+	}
+	linked := 1
+	for n.wait(firstTime); linked < 5; n.wait(fillPace * 5 / 4) {
+		got := n.dials()
+		if len(got) == 0 || len(got) > fillDials {
+			t.Fatalf("dialled %q with %d neighbours, at most %d at once", got, linked, fillDials)
+		}
+		n.forget()
+		for _, p := range got {
+			n.do(LinkUp{Peer: p, Dialled: true})
+			linked++
+		}
+	}
+	for len(n.s.links) < 10 {
+		n.do(LinkUp{Peer: PeerID(fmt.Sprint("Y", len(n.s.links))), Dialled: true})
+	}
+	n.wait(time.Second)
+	for _, c := range n.s.candidateOrder {
+		if c.dialling {
+			n.do(DialFailed{c.peer})
+		}
+	}
+	n.forget()
+	for i := range 5 {
+		n.do(LinkDown{PeerID(fmt.Sprint("Y", 9-i))})
+	}
+	if got := len(n.dials()); got != 5 {
+		t.Errorf("%d dials when 5 neighbours were lost, want as many at once", got)
+	}
+}
+
 // A peer of which there is nothing but talk is dialled once in ten minutes.
 func TestMerelyNamed(t *testing.T) {
 	n := alone(t, func(c *Config) { c.Degree = 2 })

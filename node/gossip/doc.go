@@ -280,6 +280,9 @@
 //     from the first and finds nothing left with the others. Who is busy says so
 //     (a Sync without ranges) and begins itself later; who finds its set equal to
 //     the fingerprint it was sent answers at once, busy or not.
+//   - A newcomer needs no turn: it begins with the IDs of the few presences that it
+//     has, and is given the others at once. It dials only one neighbour in its first
+//     second, so what it is told comes to it once, from there (firstTime).
 //   - What came by Fill is not pushed on. It mostly fills a hole that many nodes
 //     share (a healed partition), where pushing would send every rumor down
 //     every link; comparing costs a fingerprint where nothing is missing.

@@ -110,6 +110,7 @@ func (w *world) add(id PeerID, change ...func(*Config)) *tnode {
 func alone(t rapid.TB, change ...func(*Config)) *tnode {
 	n := newWorld(t).add("M", change...)
 	n.solo, n.mute = true, make(map[PeerID]bool)
+	n.s.grown = true // TestNewcomersPace has what newcomers do
 	return n
 }
 

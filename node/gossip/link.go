@@ -125,6 +125,9 @@ func (s *State) onLinkUp(ev LinkUp) {
 	}
 	s.linkOrder[l.slot] = l
 	s.links[ev.Peer] = l
+	if len(s.links) == 1 {
+		s.fillAt = s.now.Add(s.jitter(firstTime))
+	}
 	s.linked(l)
 	s.do(PeerEvent{ev.Peer, PeerLinked})
 	if !l.relayed {
@@ -149,7 +152,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if l.dialled {
 		s.boundDHT(l)
 	}
-	s.shared(l, GroupPresence)
+	s.sharePresences(l)
 	s.after(taskLinks, 0)
 	if s.cfg.AntiEntropy > 0 {
 		s.after(taskSync, s.jitter(s.cfg.AntiEntropy))

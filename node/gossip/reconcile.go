@@ -121,6 +121,10 @@ func (s *State) onSync(l *link, m *Sync) {
 			s.do(Send{To: l.peer, Msg: &Sync{m.Group, floor, []Range{{}}}})
 			return
 		}
+		if len(m.Ranges) == 1 && m.Ranges[0].Mode == RangeIDs && m.Ranges[0].End == (Point{}) {
+			s.serve(c, l, m, floor)
+			return
+		}
 		if !opening || !c.ours || c.answered || l.peer > s.cfg.Self {
 			c.wait(l.peer)
 			s.do(Send{To: l.peer, Msg: &Sync{Group: m.Group}})
@@ -159,6 +163,16 @@ func (s *State) onSync(l *link, m *Sync) {
 	if c.closing && c.wanted == 0 {
 		s.ended(m.Group, c)
 	}
+}
+
+// serve gives a newcomer, which named all that it has, the rest. As nothing is
+// fetched this takes no turn, so that those who come together need not wait for each
+// other.
+func (s *State) serve(c *comparison, l *link, m *Sync, floor int64) {
+	if _, want := s.answer(l, m, floor); len(want) > 0 {
+		c.wait(l.peer)
+	}
+	s.do(Send{To: l.peer, Msg: &Sync{m.Group, floor, []Range{{}}}})
 }
 
 // answer works out what to say to the ranges of a Sync and which rumors to ask
@@ -269,6 +283,9 @@ func (s *State) fill(l *link, g Group, id RumorID) {
 	}
 	if g == GroupPresence {
 		m := s.presenceByID[id]
+		if holders.has(l.slot) && (l.compared[g].IsZero() || s.now.Sub(m.since) < young) {
+			return // it was pushed down this link and is on its way
+		}
 		r, hops = m.r, m.hops
 	} else {
 		e := s.store.entries[id]

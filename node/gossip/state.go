@@ -74,6 +74,8 @@ type State struct {
 	banned         map[PeerID]time.Time
 	dials          int
 	strangerAt     time.Time // before which no stranger is dialled without need
+	fillAt         time.Time // before which a newcomer fills no place, see firstTime
+	grown          bool      // it has had neighbours enough once
 	lookAt         time.Time // before which no taker of a rare type is looked for (look.go)
 	leaving        bool
 	observed       bool // people watch (observe.go)

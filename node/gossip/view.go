@@ -69,7 +69,9 @@ func (s *State) hear(ev Candidate, informant PeerID) {
 		}
 		c.pause = s.pauses.take(ev.Peer)
 		c.next = later(c.next, s.now)
-		if s.cfg.Self > ev.Peer {
+		// A first contact does not know of who comes, or both ends were given each
+		// other by hand, and the transport tries a handshake that failed again.
+		if s.cfg.Self > ev.Peer && (ev.Source != SourceContact || len(s.links) > 0) {
 			c.next = later(c.next, s.now.Add(s.courtesy()))
 		}
 		s.addCandidate(c)

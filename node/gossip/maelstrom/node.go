@@ -253,7 +253,7 @@ func (n *Node) onTopology(from asked, req *request) error {
 	}
 	n.topology, n.wanted, n.patience = from, wanted, n.now.Add(topologyPatience)
 	for _, peer := range wanted {
-		n.handle(gossip.Candidate{Peer: gossip.PeerID(peer), Source: gossip.SourceContact})
+		n.handle(gossip.Candidate{Peer: gossip.PeerID(peer), Source: gossip.SourceLAN})
 	}
 	return nil
 }
