@@ -99,8 +99,8 @@ func (s *sealer) work() {
 }
 
 // quick reports whether sealing takes no longer than to hand a rumor to another
-// goroutine and back: without proof of work it is one signature, of 20 µs by Ed25519
-// and of milliseconds by RSA.
+// goroutine and back: without proof of work it is one signature, of 17 µs by Ed25519
+// and of 0.7 to 6 ms by RSA.
 func (s *sealer) quick() bool { return s.bits == 0 && s.id.Kind() == identity.Ed25519 }
 
 // sign seals a rumor where that is quick.

@@ -21,7 +21,7 @@ var spreadColumns = []column{
 }
 
 var memberColumns = []column{
-	{"join_ms", "all know all, ms", nil}, {"leave_ms", "a leave known, ms", nil}, {"kill_ms", "a death known, ms", nil},
+	{"join_ms", "all know all, ms", nil}, {"join_cpu_ms", "CPU ms of that, all hosts", nil}, {"leave_ms", "a leave known, ms", nil}, {"kill_ms", "a death known, ms", nil},
 	{"join_bytes_per_host", "bytes to join, per host", nil}, {"idle_bytes_per_s_and_host", "idle bytes/s per host", nil}, {"idle_cpu_ms_per_s_and_host", "idle CPU ms/s per host", nil},
 }
 
