@@ -15,7 +15,15 @@ import (
 const (
 	joining  = 10 * time.Second
 	contacts = 3
+	quietFor = 10 * time.Second
+	// spreading is for how long is waited for the last rumor.
+	spreading = 2 * time.Second
 )
+
+// aboutRumors are the kinds of messages that spread rumors and repair that. The
+// periodic comparisons and, where nodes announce themselves, the receipts for
+// presences are in them.
+var aboutRumors = []string{"push", "receipt", "have", "graft", "sync", "want", "fill"}
 
 // runGrowth measures what a node costs in a simulated network of many: Hearsay's
 // core on a virtual clock (package sim). Messages, bytes and latency are exact,
@@ -23,10 +31,11 @@ const (
 // presence to all others, as they ship; "quiet" none, which leaves what does not
 // grow with their number by design.
 //
-// Time: all join within joining; after Warm nothing is said for For, which gives
-// the idle traffic, then Rate rumors a second are published for For at random
-// nodes while trees form, and for For again, which counts. What the load cost is
-// what was sent then above the idle traffic.
+// Time: all join within joining; after Warm, in which exchanges of peers come down
+// to their pace, nothing is said for quietFor, which gives the idle traffic; then
+// Rate rumors a second are published for For at random nodes while trees form,
+// and for For again, which counts. What a delivery cost is all messages about
+// rumors (aboutRumors) that were sent meanwhile.
 func runGrowth(c cell) (map[string]float64, error) {
 	quiet := c.System == "quiet"
 	if !quiet && c.System != "announcing" {
@@ -49,7 +58,7 @@ func runGrowth(c cell) (map[string]float64, error) {
 	for i := range c.Hosts {
 		links += len(n.Neighbours(i))
 	}
-	n.Run(c.For)
+	n.Run(quietFor)
 	idle := n.Stats().Sub(joined)
 
 	memory := heap() // before the simulator's books of who has what
@@ -62,8 +71,10 @@ func runGrowth(c cell) (map[string]float64, error) {
 		}
 	}
 	publish(0) // trees form
+	n.Run(spreading)
 	began := n.Stats()
 	publish(rumors)
+	n.Run(spreading)
 	load := n.Stats().Sub(began)
 	// What a push did not bring a comparison does.
 	for end := n.Now() + 2*core.AntiEntropy; n.Now() < end && len(n.Missing()) > 0; {
@@ -72,17 +83,22 @@ func runGrowth(c cell) (map[string]float64, error) {
 	told := n.Stats().Sub(began)
 	missing := len(n.Missing())
 
-	nodes, seconds := float64(c.Hosts), c.For.Seconds()
+	nodes, seconds := float64(c.Hosts), quietFor.Seconds()
 	deliveries := float64(told.Deliveries - told.Published) // an origin's own module is told, too
 	latency := n.Latency(began.Time)
+	var about sim.Count
+	for _, kind := range aboutRumors {
+		about.Messages += load.Kinds[kind].Messages
+		about.Bytes += load.Kinds[kind].Bytes
+	}
 	return map[string]float64{
 		"links":                        float64(links) / nodes,
 		"join_bytes_per_node":          float64(joined.Total.Bytes) / nodes,
 		"join_messages_per_node":       float64(joined.Total.Messages) / nodes,
 		"idle_bytes_per_s_and_node":    float64(idle.Total.Bytes) / nodes / seconds,
 		"idle_messages_per_s_and_node": float64(idle.Total.Messages) / nodes / seconds,
-		"bytes_per_delivery":           (float64(load.Total.Bytes) - float64(idle.Total.Bytes)) / deliveries,
-		"messages_per_delivery":        (float64(load.Total.Messages) - float64(idle.Total.Messages)) / deliveries,
+		"bytes_per_delivery":           float64(about.Bytes) / deliveries,
+		"messages_per_delivery":        float64(about.Messages) / deliveries,
 		"duplicates_per_delivery":      float64(told.Duplicates+told.FillDuplicates) / deliveries,
 		"carried_twice":                float64(told.Again + told.Crossed),
 		"delivered":                    deliveries / (deliveries + float64(missing)),

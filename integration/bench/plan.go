@@ -54,7 +54,7 @@ func plan() []group {
 	groups := []group{
 		{Name: "main", Title: "50 hosts, 1 KiB, 10 messages a second, loopback", Cells: each(base(), append(all[:len(all):len(all)], "serf")...)},
 		{Name: "slow", Title: "The same over links of 20 ms", Cells: each(with(slow), all...)},
-		{Name: "few", Title: "The same over links of 20 ms, five hosts that publish", Cells: each(with(func(c *cell) { slow(c); c.Origins = 5 }), "hearsay", "gossipsub", "flood", "tree")},
+		{Name: "few", Title: "The same over links of 20 ms, five hosts that publish", Cells: each(with(func(c *cell) { slow(c); c.Origins = 5 }), "hearsay", "gossipsub", "flood")},
 		{Name: "kill", Title: "A quarter of the hosts is killed meanwhile",
 			Cells: each(with(func(c *cell) { c.Kill, c.Rate = 12, 20; short(c); c.For = 10 * time.Second }), "hearsay", "gossipsub", "flood")},
 		{Name: "small", Title: "64 bytes, 10 messages a second", Cells: each(with(func(c *cell) { c.Payload = 64; short(c) }), all...)},
@@ -83,7 +83,7 @@ func plan() []group {
 	}
 	growth := group{Name: "growth", Title: "From 10 to 10,000 nodes", Repeats: 1}
 	for _, n := range []int{10, 100, 1000, 10_000} {
-		c := cell{Kind: "growth", Hosts: n, Links: 6, Payload: 1024, Rate: 5, Warm: 15 * time.Second, For: 5 * time.Second, Seed: 1}
+		c := cell{Kind: "growth", Hosts: n, Links: 6, Payload: 1024, Rate: 5, Warm: 60 * time.Second, For: 5 * time.Second, Seed: 1}
 		growth.Cells = append(growth.Cells, each(c, "quiet")...)
 		if n <= maxAnnouncing {
 			growth.Cells = append(growth.Cells, each(c, "announcing")...)
@@ -135,7 +135,7 @@ func (c *cell) takes() time.Duration {
 	case "api":
 		return 6 * second
 	case "growth":
-		return second + time.Duration(c.Hosts)*10*time.Millisecond
+		return second + time.Duration(c.Hosts)*14*time.Millisecond
 	}
 	switch c.System {
 	case "work":

@@ -64,7 +64,7 @@ var tables = map[string]func(*bytes.Buffer, results, group){
 			"`bare`: the same of a host of system flood, which verifies a signature and writes: what libp2p takes.\n\n"),
 	"growth": bySize("nodes", growthColumns, func(c *cell) int { return c.Hosts },
 		"Simulated: links of 20 ms, 6 neighbours wanted, 1 KiB, 5 rumors a second at random nodes. `quiet`: nobody announces its presence; `announcing`: everybody, to all. "+
-			"Bytes and messages per delivery are above those at rest, which are from 15 s after the last has joined. Memory is the growth of the heap at rest; the simulator's books are in it.\n\n"),
+			"Bytes and messages per delivery are those of all messages about rumors; idle is a minute after the last has joined. Memory is the growth of the heap at rest; the simulator's books are in it.\n\n"),
 }
 
 func init() {
