@@ -30,6 +30,7 @@ type gate struct {
 	allowed map[peer.ID]bool
 	asked   map[peer.ID]int // peers that do not exist, by which addresses are asked who is there
 	refused []health.Met    // the latest last
+	bans    addrBans
 }
 
 func newGate(self peer.ID, allow []peer.ID) *gate {
@@ -103,7 +104,9 @@ func (g *gate) InterceptPeerDial(p peer.ID) bool {
 func (g *gate) InterceptAddrDial(peer.ID, multiaddr.Multiaddr) bool { return true }
 
 // InterceptAccept is asked when somebody connects, before it is known who.
-func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool {
+	return !g.bans.holds(c.RemoteMultiaddr(), time.Now())
+}
 
 // InterceptSecured is asked when a peer has proved who it is.
 func (g *gate) InterceptSecured(d network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {

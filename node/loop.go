@@ -166,6 +166,11 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 			n.links.Dial(a.Peer)
 		}
 	case gossip.Hangup:
+		if a.Banned {
+			for _, c := range n.host.Network().ConnsToPeer(peer.ID(a.Peer)) {
+				n.gate.bans.note(peer.ID(a.Peer), c.RemoteMultiaddr(), time.Now())
+			}
+		}
 		n.links.Hangup(a.Peer, a.Reason, a.Now)
 	case gossip.Farewell:
 		n.farewell = true

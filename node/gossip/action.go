@@ -82,6 +82,7 @@ type Hangup struct {
 	Peer   PeerID
 	Reason string
 	Now    bool
+	Banned bool // it misbehaved, and is not welcome for banTime
 }
 
 // Farewell tells that the leave has been queued on all links, ahead of

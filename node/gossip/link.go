@@ -231,7 +231,7 @@ func (s *State) cutOff(l *link, why string) {
 	s.count.Misbehaviour++
 	s.ban(l.peer)
 	s.do(Send{To: l.peer, Msg: &Bye{ByeMisbehaved}, Urgent: true})
-	s.do(Hangup{Peer: l.peer, Reason: why, Now: true})
+	s.do(Hangup{Peer: l.peer, Reason: why, Now: true, Banned: true})
 	s.dropLink(l)
 	s.lostLink(l)
 }

@@ -202,6 +202,9 @@ func TestInvalidCutsOff(t *testing.T) {
 func (n *tnode) cutOff(t *testing.T, p PeerID) {
 	t.Helper()
 	hangups, byes := actions[Hangup](n), sent[*Bye](n, p)
+	if len(hangups) != 1 || !hangups[0].Banned {
+		t.Errorf("the driver is not told that it is banned: %+v", hangups)
+	}
 	if len(hangups) != 1 || !hangups[0].Now || len(byes) != 1 || byes[0].Reason != ByeMisbehaved || n.s.links[p] != nil {
 		t.Fatalf("hangups %v, goodbyes %v, link %v", hangups, byes, n.s.links[p])
 	}
