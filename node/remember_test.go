@@ -29,8 +29,12 @@ func TestFirstContactsAreGone(t *testing.T) {
 	}
 	first, stopFirst := startNode(t, open)
 	second, stopSecond := startNode(t, knows(first))
-	third, stopThird := startNode(t, knows(first))
-	fourth, stopFourth := startNode(t, knows(first, second))
+	stops := make(map[*Node]func())
+	var others []*Node
+	for range 3 {
+		o, stop := startNode(t, knows(first))
+		others, stops[o] = append(others, o), stop
+	}
 
 	dir := t.TempDir()
 	id, err := identity.New()
@@ -44,7 +48,7 @@ func TestFirstContactsAreGone(t *testing.T) {
 			c.Identity, c.StateDir = id, dir
 		})
 	}
-	remembered := func() (ids []peer.ID) {
+	remembered := func() (ids, anchors []peer.ID) {
 		j, err := journal.Open(filepath.Join(dir, JournalFile))
 		if err != nil {
 			t.Fatal(err)
@@ -56,40 +60,55 @@ func TestFirstContactsAreGone(t *testing.T) {
 		}
 		for _, p := range known {
 			ids = append(ids, p.ID)
+			if p.Anchor {
+				anchors = append(anchors, p.ID)
+			}
 		}
-		return ids
+		return ids, anchors
 	}
 
 	n, stop := start()
-	for _, other := range []*Node{first, second, third, fourth} {
+	for _, other := range append([]*Node{first, second}, others...) {
 		meet(t, n, other)
 	}
 	stop()
 	stopFirst()
 	stopSecond()
-	fifth, _ := startNode(t, knows(third)) // nobody ever told n of it
-	meet(t, fifth, third)
+	_, anchors := remembered()
+	if len(anchors) == 0 {
+		t.Error("there are no anchors")
+	}
+	others = slices.DeleteFunc(others, func(o *Node) bool { // of three, which are not all anchors
+		gone := slices.Contains(anchors, o.ID())
+		if gone {
+			stops[o]()
+		}
+		return gone
+	})
+	newcomer, _ := startNode(t, knows(others[0])) // nobody ever told n of it
+	meet(t, newcomer, others[0])
 
 	n, stop = start()
-	meet(t, n, third)
-	meet(t, n, fifth)
+	meet(t, n, others[0])
+	meet(t, n, newcomer)
 	for _, p := range n.Peers() {
-		if p.ID == third.ID() && p.Source != "remembered" {
-			t.Errorf("the third was found by %q", p.Source)
+		if p.ID == others[0].ID() && p.Source != "remembered" {
+			t.Errorf("who was known was found by %q", p.Source)
 		}
 	}
 	stop()
-	if !slices.Contains(remembered(), fifth.ID()) {
+	if known, _ := remembered(); !slices.Contains(known, newcomer.ID()) {
 		t.Error("who joined is not remembered")
 	}
-	stopThird()
-	stopFourth()
+	for _, o := range others {
+		stops[o]()
+	}
 
 	n, stop = start()
-	meet(t, n, fifth)
+	meet(t, n, newcomer)
 	for _, p := range n.Peers() {
-		if p.ID == fifth.ID() && p.Source != "remembered" {
-			t.Errorf("the fifth was found by %q", p.Source)
+		if p.ID == newcomer.ID() && p.Source != "remembered" {
+			t.Errorf("who had joined was found by %q", p.Source)
 		}
 	}
 	stop()
