@@ -115,12 +115,15 @@ func TestStopKillRestart(t *testing.T) {
 	networks(t, func(t *testing.T, opts ...integration.Option) {
 		c := integration.New(t, 3, append(opts, integration.WithStateDir())...)
 		id, api := c.Node(2).ID(), c.Node(2).API()
+		c.AwaitMembers(0, 3) // who is not known yet cannot leave
+		c.AwaitMembers(1, 3)
 
 		c.Node(2).Stop()
 		c.AwaitState(0, 2, node.PeerGone)
 		c.AwaitState(1, 2, node.PeerGone)
 		c.Node(2).Restart()
 		c.AwaitMembers(0, 3)
+		c.AwaitMembers(1, 3)
 
 		c.Node(2).Kill()
 		c.AwaitUnlinked(0, 2)

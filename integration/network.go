@@ -2,7 +2,10 @@ package integration
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -59,11 +62,7 @@ func (f *fabric) close() {
 	f.mock.Close()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range f.conns {
-		for _, s := range c.GetStreams() {
-			s.Reset()
-		}
-	}
+	f.endStreams(func(network.Conn) bool { return true })
 }
 
 // record notes the connections of a host on the mock network.
@@ -139,16 +138,48 @@ func (f *fabric) watch(i int, h host.Host) {
 	f.rewire()
 }
 
-// unplug takes a node off the network.
+// unplug takes a node off the network, and returns when nothing can reach it.
 func (f *fabric) unplug(i int) {
 	f.mu.Lock()
 	h := f.hosts[i]
 	f.hosts[i] = nil
 	f.rewire()
+	others := slices.Collect(maps.Keys(f.guests))
+	for _, o := range f.hosts {
+		if o != nil {
+			others = append(others, o)
+		}
+	}
 	f.mu.Unlock()
-	if h != nil {
-		for _, c := range h.Network().Conns() {
-			c.Close()
+	if h == nil {
+		return
+	}
+	for _, c := range h.Network().Conns() {
+		c.Close()
+	}
+	if f.mock == nil {
+		return
+	}
+	// A mock connection closes its other end a little later. Until then the other
+	// side can open a stream on it that works, and so be told of a leave by a node
+	// that is being killed.
+	for _, o := range others {
+		for len(o.Network().ConnsToPeer(h.ID())) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.endStreams(func(c network.Conn) bool { return c.LocalPeer() == h.ID() || c.RemotePeer() == h.ID() })
+}
+
+// endStreams resets the streams of some connections. f.mu is held.
+func (f *fabric) endStreams(which func(network.Conn) bool) {
+	for _, c := range f.conns {
+		if which(c) {
+			for _, s := range c.GetStreams() {
+				s.Reset()
+			}
 		}
 	}
 }
