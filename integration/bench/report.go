@@ -44,7 +44,7 @@ func reportCommand(args []string) error {
 // report is BENCHMARKS.md.
 func report(rs results, reasons map[string]string) []byte {
 	var b bytes.Buffer
-	fmt.Fprint(&b, "# Side by side\n\nMade by `go run . report` from the [raw results](results) and [reasons.md](reasons.md); `go doc -cmd .` says what is measured and how.\n")
+	fmt.Fprint(&b, "# Side by side\n\nMade by `go run . report` from the [raw results](results) and [reasons.md](reasons.md); `go doc .` says what is measured and how.\n")
 	b.WriteString(rs.machines())
 	fmt.Fprint(&b, "Medians, with the least and the most of all repetitions in brackets; ratios are medians of the ratios within a repetition.\n")
 	writeGoals(&b, rs, reasons)

@@ -161,7 +161,7 @@ func (r *run) climb(group string, round int, c cell) error {
 	guess := c.Rate
 	if round > 0 {
 		before := results(slices.Collect(maps.Values(r.done))).repeat(round-1).of(group, c.System)
-		if top := before.reached(); top > 0 {
+		if top, ok := before.reached(); ok && top > 0 {
 			guess = top
 		}
 	}

@@ -142,6 +142,35 @@ func TestClimbing(t *testing.T) {
 	}
 }
 
+// TestReached: a search counts once it is over, a rate that was measured again by
+// its last word, and an interruption not at all.
+func TestReached(t *testing.T) {
+	try := func(rate, in float64, err string) result {
+		return result{Cell: cell{Rate: rate}, Figures: map[string]float64{"delivered_in_1s": in, "published_per_s": rate}, Error: err}
+	}
+	last := ladder[len(ladder)-1]
+	for _, c := range []struct {
+		rs   results
+		want float64
+		ok   bool
+	}{
+		{results{try(300, 1, ""), try(400, 0.5, "")}, 300, true},
+		{results{try(300, 1, ""), try(500, 0.5, "")}, 300, false},
+		{results{try(300, 1, "")}, 300, false},
+		{results{try(300, 0.5, "")}, 0, false},
+		{results{try(300, 1, ""), try(400, 0, "interrupted")}, 300, false},
+		{results{try(300, 1, ""), try(400, 0, "it broke")}, 300, true},
+		{results{try(300, 1, ""), try(400, 0, "it broke"), try(400, 1, ""), try(500, 0.9, "")}, 400, true},
+		{results{try(300, 0.5, ""), try(400, 1, ""), try(200, 1, "")}, 200, true},
+		{results{try(ladder[0], 0.5, "")}, 0, true},
+		{results{try(last, 1, "")}, last, true},
+	} {
+		if got, ok := c.rs.reached(); got != c.want || ok != c.ok {
+			t.Errorf("%v of %+v: %v, %v", c.want, c.rs, got, ok)
+		}
+	}
+}
+
 // TestGetsThrough: 99.9 % within a second, of what was to be published.
 func TestGetsThrough(t *testing.T) {
 	for _, c := range []struct {

@@ -122,20 +122,28 @@ func (rs results) repeat(n int) results {
 }
 
 // reached is the highest rate of one repetition that got through, below the
-// lowest that did not; 0 = none.
-func (rs results) reached() float64 {
-	low, fails := 0.0, math.Inf(1)
+// lowest that did not; 0 = none. It is not ok before the next rate of the ladder
+// has been tried, too: the search was interrupted.
+func (rs results) reached() (rate float64, ok bool) {
+	through := make(map[float64]bool) // the last word on each rate
 	for _, r := range rs {
-		if r.Error == "" && !r.getsThrough() {
-			fails = min(fails, r.Cell.Rate)
+		if r.Error != errInterrupted.Error() {
+			through[r.Cell.Rate] = r.getsThrough()
 		}
 	}
-	for _, r := range rs {
-		if r.getsThrough() && r.Cell.Rate < fails {
-			low = max(low, r.Cell.Rate)
+	fails := math.Inf(1)
+	for v, fine := range through {
+		if !fine {
+			fails = min(fails, v)
 		}
 	}
-	return low
+	for v, fine := range through {
+		if fine && v < fails {
+			rate = max(rate, v)
+		}
+	}
+	next := slices.Index(ladder, rate) + 1
+	return rate, next == len(ladder) || fails == ladder[next]
 }
 
 // saturation is what a system reached in each repetition, summed up.
@@ -143,7 +151,9 @@ func (rs results) saturation(system string) summary {
 	var values []float64
 	some := rs.of("saturation", system)
 	for _, n := range some.repeats() {
-		values = append(values, some.repeat(n).reached())
+		if rate, ok := some.repeat(n).reached(); ok {
+			values = append(values, rate)
+		}
 	}
 	return summarize(values)
 }
