@@ -101,6 +101,11 @@ func (n *flooder) open(to peer.ID) error {
 	if err != nil {
 		return err
 	}
+	// A leaf of a tree may have nothing to write for long, and a stream whose
+	// protocol is not named within 10 s is reset: this names it.
+	if _, err := s.Write(nil); err != nil {
+		return err
+	}
 	queue := make(chan []byte, 1<<10)
 	n.mu.Lock()
 	n.out[to] = queue

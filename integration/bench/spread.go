@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -119,6 +120,9 @@ func runSpread(c cell) (map[string]float64, error) {
 	}
 	book.await(0, warm, alive, c.Drain)
 
+	if err := startProfile(); err != nil {
+		return nil, err
+	}
 	before := soFar(sys, s.traffic)
 	if err := p.run(warm, total, c.Kill); err != nil {
 		return nil, err
@@ -126,6 +130,7 @@ func runSpread(c cell) (map[string]float64, error) {
 	published := time.Since(before.at)
 	book.await(warm, total, alive, c.Drain)
 	after := soFar(sys, s.traffic)
+	pprof.StopCPUProfile()
 	late := p.late
 
 	figures := book.figures(warm, total, alive)
