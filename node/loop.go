@@ -33,6 +33,16 @@ func (n *Node) call(f func(now time.Time)) bool {
 	}
 }
 
+// post has the loop run f, after all that the caller had it run before. It returns
+// when the loop has taken f, which may not have run yet. After the loop has ended
+// f vanishes.
+func (n *Node) post(f func(now time.Time)) {
+	select {
+	case n.calls <- f:
+	case <-n.done:
+	}
+}
+
 // loop drives the core until the node has left.
 func (n *Node) loop(ctx context.Context) error {
 	defer n.endLoop()

@@ -71,7 +71,7 @@ func (n *Node) subscribe(session uint64, dataType uint16, votes bool) error {
 // ignored.
 func (m Modules) Vote(session uint64, id [32]byte, valid bool) {
 	// Not by emit: a vote must not be overtaken by the end of its session.
-	m.n.call(func(time.Time) {
+	m.n.post(func(time.Time) {
 		m.n.handle(gossip.Vote{Module: gossip.ModuleID(session), ID: id, Valid: valid})
 	})
 }
