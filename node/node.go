@@ -145,30 +145,7 @@ func (n *Node) assemble() error {
 		return fmt.Errorf("the host is %v, the identity %v: they must be the same", n.host.ID(), n.cfg.Identity.ID())
 	}
 	n.reach.begin(n.host, n.ours)
-	n.core, err = gossip.New(gossip.Config{
-		Self:              gossip.PeerID(n.host.ID()),
-		Network:           n.cfg.Network,
-		Epoch:             epoch,
-		Agent:             n.cfg.Agent,
-		Ports:             n.cfg.Ports,
-		Rand:              rand.New(rand.NewPCG(n.seed, epoch)),
-		Verifier:          verifier{n.cfg.DifficultyBits},
-		Degree:            n.cfg.Degree,
-		CacheSize:         n.cfg.CacheSize,
-		CacheBytes:        gossip.DefaultConfig().CacheBytes,
-		Lifetime:          n.cfg.Lifetime,
-		Replay:            n.cfg.Replay,
-		ValidationTimeout: n.cfg.ValidationTimeout,
-		AckTimeout:        n.cfg.AckTimeout,
-		Heartbeat:         n.cfg.Heartbeat,
-		AntiEntropy:       n.cfg.AntiEntropy,
-		ContinueMongering: n.cfg.ContinueMongering,
-		PeerExchange:      n.cfg.PeerExchange,
-		Carry:             true,
-		Shuffle:           n.cfg.Shuffle,
-		NetGroup:          transport.RecordNetGroup,
-	})
-	if err != nil {
+	if n.core, err = gossip.New(n.coreConfig(epoch)); err != nil {
 		return err
 	}
 	if n.finder, err = n.newDiscovery(); err != nil {
