@@ -60,10 +60,11 @@ type Config struct {
 	// Push is how rumors go down links.
 	Push PushMode
 	// HaveDelay is how long IDs are gathered for neighbours that are not pushed to.
-	// Longer costs fewer messages; what a tree loses comes later by as much.
+	// Longer costs fewer messages; what a tree loses comes later by as much. In calm
+	// times, when nothing was lost for a while, it is calmFactor times as long.
 	HaveDelay time.Duration
 	// ReceiptDelay is how long receipts for pushes that were new are gathered, at
-	// most a quarter of AckTimeout.
+	// most a quarter of AckTimeout. They leave earlier with other messages.
 	ReceiptDelay time.Duration
 	// Heartbeat is the pause between two renewals of this node's presence, while
 	// there are few members: with n of them it is n/10 seconds if that is more. 0 =

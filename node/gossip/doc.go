@@ -39,14 +39,14 @@
 //   - A link begins eager: full rumors go down it (Push).
 //   - A rumor that comes twice makes the link it came by lazy for its group, at
 //     both ends. What stays eager is a spanning tree.
-//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, and of
-//     each rumor down a few of them (haveFan).
+//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, or three
+//     times as long in calm times, and of each rumor down a few of them (haveFan).
 //   - Who hears of a rumor that then does not come asks for it (Graft), which
 //     makes that link eager again: so the tree mends itself.
 //   - When a link ends by which news came, another takes its place at once.
-//   - Every Push is answered by one byte of verdict, gathered in Receipts. A
-//     neighbour that is late with it may be dead, so others are offered the
-//     rumor without waiting to know.
+//   - Every Push is answered by one byte of verdict, gathered in Receipts, which
+//     go with other messages where they can. A neighbour that is late with it may be
+//     dead, so others are offered the rumor without waiting to know.
 //   - An origin that speaks often gets a tree of its own, which grows along the
 //     fastest ways to it (rooted.go): nearly as fast as flooding, for a tree's price.
 //     README.md has the comparison.

@@ -36,6 +36,13 @@ const (
 	// haveFan is how many lazy links are told of a rumor. Everybody hears of it
 	// from about as many; telling all costs more than the repairs it saves.
 	haveFan = 4
+	// IDs are gathered calmFactor times as long when for calmAfter no rumor had to be
+	// asked for, of this node or by it, no tree lost a link, and none came or ended.
+	calmFactor = 3
+	calmAfter  = 5 * time.Second
+	// haveTogether is of how many rumors the same links are told. Who hears of none of
+	// them lacks all that the tree does not bring, so it is not many.
+	haveTogether = 8
 	// largeRumor is the size in bytes from which a rumor is not sent on a guess.
 	largeRumor = 16 << 10
 	// maxMissing bounds the rumors that were heard of and did not come, and
@@ -121,14 +128,63 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark u
 		// their order, and who leaves waits for none.
 		s.push(l, msg, s.leaving && r.Kind == KindPresence && r.Origin == s.cfg.Self)
 	}
-	for i := range min(len(lazy), haveFan) { // any of them
-		j := i + s.cfg.Rand.IntN(len(lazy)-i)
-		lazy[i], lazy[j] = lazy[j], lazy[i]
-		lazy[i].haves = append(lazy[i].haves, have{g, r.ID})
-		s.after(taskHaves, s.cfg.HaveDelay)
-	}
+	s.announce(lazy, have{g, r.ID})
 	return n
 }
+
+// announce chooses which of the lazy links are told of a rumor: any of them, but in
+// calm times those that are told of others anyway come first. The choice lasts until
+// the IDs leave, so a message tells of all that came meanwhile.
+func (s *State) announce(lazy []*link, h have) {
+	rank := func(l *link) int {
+		switch n := len(l.haves); {
+		case !s.calm():
+			return 0
+		case n == 0:
+			return 1
+		case n < haveTogether:
+			return 0
+		}
+		return 2
+	}
+	left := min(len(lazy), haveFan)
+	for r := 0; left > 0; r++ {
+		n := 0 // lazy[:n] are of this rank
+		for i, l := range lazy {
+			if rank(l) == r {
+				lazy[n], lazy[i] = l, lazy[n]
+				n++
+			}
+		}
+		for i := range min(n, left) {
+			j := i + s.cfg.Rand.IntN(n-i)
+			lazy[i], lazy[j] = lazy[j], lazy[i]
+			lazy[i].haves = append(lazy[i].haves, h)
+			left--
+		}
+		lazy = lazy[n:]
+		s.after(taskHaves, s.haveDelay())
+	}
+}
+
+// stir ends the calm: what is gathered leaves as soon as without it.
+func (s *State) stir() {
+	s.unrest = s.now
+	if !s.due[taskHaves].IsZero() {
+		s.after(taskHaves, s.cfg.HaveDelay)
+	}
+}
+
+// haveDelay is how long IDs are gathered: longer while nobody had to ask for
+// anything, for then the tree brings what there is.
+func (s *State) haveDelay() time.Duration {
+	if s.calm() {
+		return calmFactor * s.cfg.HaveDelay
+	}
+	return s.cfg.HaveDelay
+}
+
+func (s *State) calm() bool { return s.now.Sub(s.unrest) >= calmAfter }
 
 // eager reports whether a link is in the tree by which an origin's rumors travel.
 func (l *link) eager(g Group, src *source) bool {
@@ -179,6 +235,7 @@ func (s *State) sendHave(l *link) {
 		}
 		if len(msg.IDs) > 0 {
 			s.do(Send{To: l.peer, Msg: msg})
+			s.rideReceipt(l)
 		}
 	}
 	l.haves = nil
@@ -316,6 +373,7 @@ func (s *State) graft() time.Time {
 	clear(s.missingOrder[len(left):])
 	s.missingOrder = left
 	for _, l := range order {
+		s.stir()
 		s.count.Grafts++
 		s.do(Send{To: l.peer, Msg: ask[l]})
 	}
@@ -336,6 +394,9 @@ func (s *State) onGraft(l *link, m *Graft) {
 		}
 	}
 	ids := m.IDs[:min(len(m.IDs), MaxIDs)]
+	if len(m.Origins) == 0 {
+		s.stir()
+	}
 	for i, short := range ids {
 		if len(l.unanswered) >= maxUnanswered {
 			s.withdraw(l, m.Group, ids[i:])
@@ -468,6 +529,7 @@ func (s *State) crowd(g Group) int {
 func (s *State) prune(l *link, g Group) {
 	if s.takesPart(g) && !l.lazy[g] {
 		l.lazy[g] = true
+		s.stir()
 		delete(l.proven, g)
 		s.count.Prunes++
 	}

@@ -25,6 +25,7 @@ type link struct {
 
 	unanswered []pushed            // oldest first
 	receipts   []Verdict           // not yet sent
+	receiptsAt time.Time           // when they leave
 	lazy       map[Group]bool      // not in the group's tree
 	rooted     map[sourceKey]bool  // in the tree of an origin, or not; else as lazy says
 	grafted    map[Group]time.Time // until when it is not pruned
@@ -128,6 +129,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	if len(s.links) == 1 {
 		s.fillAt = s.now.Add(s.jitter(firstTime))
 	}
+	s.stir()
 	s.linked(l)
 	s.do(PeerEvent{ev.Peer, PeerLinked})
 	if !l.relayed {
@@ -216,6 +218,7 @@ func (s *State) dropLink(l *link) {
 		c.linked = false
 	}
 	s.linkOrder[l.slot] = nil
+	s.stir()
 	l.meter.used = s.now
 	s.treesLose(l)
 	s.syncGone(l.peer)

@@ -302,6 +302,9 @@ func (s *State) setMember(r *Rumor, p *Presence, hops uint8) *member {
 	m := &member{r: r, p: p, since: s.now, hops: hops}
 	s.members[r.Origin] = m
 	m.hurried = p.inHurry() || old != nil && old.isLost()
+	if m.hurried || len(p.Lost) > 0 {
+		s.stir() // who it is about is missing in trees
+	}
 	change := PeerJoined
 	if p.Left {
 		change = PeerLeft

@@ -81,6 +81,7 @@ func (s *State) push(l *link, msg *Push, urgent bool) {
 	}
 	s.count.Pushed++
 	s.do(Send{l.peer, msg, urgent})
+	s.rideReceipt(l)
 }
 
 // addHop counts one more link; 255 means that or more.
@@ -106,9 +107,9 @@ func (s *State) onPush(l *link, m *Push) {
 	case len(l.receipts) >= MaxVerdicts/16:
 		s.sendReceipt(l)
 	case v == VerdictNew:
-		s.after(taskReceipts, s.receiptDelay())
+		s.receiptIn(l, s.receiptDelay())
 	default:
-		s.after(taskReceipts, receiptSoon) // it changes what the neighbour does
+		s.receiptIn(l, receiptSoon) // it changes what the neighbour does
 	}
 }
 
@@ -118,6 +119,22 @@ func (s *State) receiptDelay() time.Duration {
 		return s.cfg.ReceiptDelay
 	}
 	return min(s.cfg.ReceiptDelay, s.cfg.AckTimeout/4)
+}
+
+// receiptIn has a link's receipts leave after a while, if they do not before.
+func (s *State) receiptIn(l *link, d time.Duration) {
+	if at := s.now.Add(d); l.receiptsAt.IsZero() || at.Before(l.receiptsAt) {
+		l.receiptsAt = at
+	}
+	s.schedule(taskReceipts, l.receiptsAt)
+}
+
+// rideReceipt sends a link's receipts together with something else, which costs less
+// than a message of their own, if they have waited for a quarter of their time: among many pushes each would carry one.
+func (s *State) rideReceipt(l *link) {
+	if len(l.receipts) > 0 && l.receiptsAt.Sub(s.now) <= s.receiptDelay()*3/4 {
+		s.sendReceipt(l)
+	}
 }
 
 // take decides about a rumor that a neighbour sent, cheapest check first. filled
@@ -294,12 +311,19 @@ func (s *State) forgetHolder(l *link, g Group, id RumorID) {
 }
 
 func (s *State) sendReceipts() time.Time {
+	var next time.Time
 	for _, l := range s.linkOrder {
-		if l != nil {
+		if l == nil || len(l.receipts) == 0 {
+			continue
+		}
+		if !l.receiptsAt.After(s.now) {
 			s.sendReceipt(l)
 		}
+		if at := l.receiptsAt; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
 	}
-	return time.Time{}
+	return next
 }
 
 func (s *State) sendReceipt(l *link) {
@@ -310,8 +334,9 @@ func (s *State) sendReceipt(l *link) {
 	// be lost.
 	n := min(len(l.receipts), MaxVerdicts)
 	s.do(Send{To: l.peer, Msg: &Receipt{slices.Clone(l.receipts[:n])}})
+	l.receiptsAt = time.Time{}
 	if l.receipts = slices.Delete(l.receipts, 0, n); len(l.receipts) > 0 {
-		s.after(taskReceipts, receiptSoon)
+		s.receiptIn(l, receiptSoon)
 	}
 }
 
@@ -338,7 +363,8 @@ func (s *State) onSendDropped(ev SendDropped) {
 	case *Receipt:
 		// The neighbour counts verdicts: none may be lost.
 		l.receipts = append(slices.Clip(m.Verdicts), l.receipts...)
-		s.after(taskReceipts, time.Second)
+		l.receiptsAt = time.Time{}
+		s.receiptIn(l, time.Second)
 		return
 	case *Have:
 		s.withdraw(l, m.Group, m.IDs)

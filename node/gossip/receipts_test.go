@@ -42,6 +42,48 @@ func TestReceiptBatches(t *testing.T) {
 	}
 }
 
+// What is waiting to be answered goes with a push or a Have the other way, if it has
+// waited for a while: who is pushed much is not answered with each of them.
+func TestReceiptRides(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.up("B", 7)
+	n.up("C", 7)
+	n.forget()
+	receipts := func() int { return len(sent[*Receipt](n, "B")) }
+	count := func(what string, got, want int) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 1, "x"), Hops: 1})
+	n.publish(7, "at once")
+	count("receipts with a push at once", receipts(), 0)
+	n.wait(n.s.receiptDelay() / 4)
+	n.publish(7, "later")
+	count("receipts with a later push", receipts(), 1)
+	n.publish(7, "again")
+	count("receipts with another push", receipts(), 1)
+
+	n.s.links["B"].lazy[7] = true
+	n.publish(7, "told")
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 2, "x"), Hops: 1})
+	n.wait(n.s.haveDelay())
+	count("IDs told", len(sent[*Have](n, "B")), 1)
+	count("receipts with it", receipts(), 2)
+
+	// Each link's receipts have their own time.
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 3, "x"), Hops: 1})
+	n.wait(n.s.receiptDelay() / 2)
+	n.recv("C", &Push{Rumor: rumorOf(t, "Y", 1, "x"), Hops: 1})
+	n.wait(n.s.receiptDelay() / 2)
+	count("receipts of B's time", receipts(), 3)
+	count("receipts of C's time", len(sent[*Receipt](n, "C")), 0)
+	n.wait(n.s.receiptDelay() / 2)
+	count("receipts of C's time", len(sent[*Receipt](n, "C")), 1)
+}
+
 // A neighbour that is late with its receipt may be dead: those who only heard
 // of the rumor hear of it again.
 func TestLateReceipt(t *testing.T) {

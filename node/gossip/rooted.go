@@ -134,7 +134,7 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 		src.asked = ""
 	}
 	if src.probe != (RumorID{}) {
-		if s.now.Sub(src.at) < judgeAfter+s.cfg.HaveDelay {
+		if s.now.Sub(src.at) < judgeAfter+calmFactor*s.cfg.HaveDelay {
 			return
 		}
 		s.judge(src, l)

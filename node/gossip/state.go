@@ -44,6 +44,7 @@ type State struct {
 	missingOrder []*missing
 	bustle       map[Group]*bustle
 	lateness     time.Duration // of rumors behind the news of them
+	unrest       time.Time     // when something had to be asked for last, or links changed
 
 	// Trees of single origins (rooted.go).
 	sources     map[sourceKey]*source
