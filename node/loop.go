@@ -15,6 +15,11 @@ import (
 // ended events vanish.
 func (n *Node) emit(ev gossip.Event) {
 	select {
+	case n.events <- ev: // mostly: waiting for two things at once costs more
+		return
+	default:
+	}
+	select {
 	case n.events <- ev:
 	case <-n.done:
 	}
@@ -24,18 +29,23 @@ func (n *Node) emit(ev gossip.Event) {
 // stopped.
 func (n *Node) call(f func(now time.Time)) bool {
 	ran := make(chan struct{})
+	n.post(func(now time.Time) { f(now); close(ran) })
 	select {
-	case n.calls <- func(now time.Time) { f(now); close(ran) }:
-		<-ran
+	case <-ran:
 		return true
 	case <-n.done:
+	}
+	select {
+	case <-ran: // before the end
+		return true
+	default:
 		return false
 	}
 }
 
 // post has the loop run f, after all that the caller had it run before. It returns
-// when the loop has taken f, which may not have run yet. After the loop has ended
-// f vanishes.
+// when the loop will come to it, waiting while many others wait. After the loop has
+// ended f vanishes.
 func (n *Node) post(f func(now time.Time)) {
 	select {
 	case n.calls <- f:
@@ -50,13 +60,16 @@ func (n *Node) loop(ctx context.Context) error {
 	defer timer.Stop()
 	leave := ctx.Done()
 	var giveUp <-chan time.Time
+	var set time.Time // what the timer is set to
 	for !n.farewell {
 		select {
 		case ev := <-n.events:
 			n.handle(ev)
+			n.handleMore()
 		case f := <-n.calls:
 			f(time.Now())
 		case <-timer.C:
+			set = time.Time{}
 			n.handle(gossip.Tick{})
 		case <-leave:
 			leave = nil
@@ -67,10 +80,14 @@ func (n *Node) loop(ctx context.Context) error {
 			n.farewell = true
 		}
 		// A stopped or fired timer needs no draining before Reset (Go 1.23).
-		if d := n.core.Deadline(); d.IsZero() {
+		switch d := n.core.Deadline(); {
+		case d.Equal(set):
+		case d.IsZero():
 			timer.Stop()
-		} else {
+			set = d
+		default:
 			timer.Reset(time.Until(d))
+			set = d
 		}
 	}
 	stop := n.discardEvents()
@@ -79,6 +96,22 @@ func (n *Node) loop(ctx context.Context) error {
 		log.Infof("leaving: %v", err)
 	}
 	return nil
+}
+
+// handleMore handles some of the events that wait already, for to look for them alone
+// costs less than to look for anything.
+func (n *Node) handleMore() {
+	for range eventBatch {
+		select {
+		case ev := <-n.events:
+			n.handle(ev)
+		default:
+			return
+		}
+		if n.farewell {
+			return
+		}
+	}
 }
 
 // discardEvents takes events that nobody needs any more, so that the readers of

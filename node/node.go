@@ -89,6 +89,9 @@ type published struct {
 
 const (
 	eventQueue = 1024
+	callQueue  = 64
+	// eventBatch is how many events may go before calls and the clock in a row.
+	eventBatch = 32
 	// maxAnnouncing is how many announcements may be under way; the next ones
 	// wait. It is less than the core takes, which needs room for presence.
 	maxAnnouncing = 192
@@ -108,7 +111,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		seed:      rand.Uint64(),
 		started:   time.Now(),
 		events:    make(chan gossip.Event, eventQueue),
-		calls:     make(chan func(time.Time)),
+		calls:     make(chan func(time.Time), callQueue),
 		dead:      newDeadAddrs(),
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
