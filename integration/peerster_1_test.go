@@ -39,13 +39,13 @@ func TestPeerster_1_01_Broadcast(t *testing.T) {
 			t.Fatal(err)
 		}
 		var m *gossip.Rumor
-		c.Await("the receipt for M", func() bool {
+		c.Await("the push of M", func() bool {
 			for _, f := range c.Frames(nil) {
 				if r := f.Rumor(); r != nil && r.Kind == gossip.KindEvent {
 					m = r
 				}
 			}
-			return m != nil && len(story(c, 0, m.ID)) == 2
+			return m != nil && len(story(c, 0, m.ID)) > 0
 		})
 		next := c.Announce(0, dataType, []byte("N"))
 		wait()
@@ -240,7 +240,8 @@ func TestPeerster_1_04_Heartbeat(t *testing.T) {
 							t.Errorf("presence %d came %v after presence %d", r.Seq, f.At-at, last.Seq)
 						}
 					}
-					if beats > 0 { // the first one is also compared
+					// The first one is also compared, and the last are not answered yet.
+					if beats > 0 && f.At < c.Age()-time.Second {
 						expectStory(t, c, 1, r.ID, step{in, 0, "push"}, step{out, 0, "receipt: new"})
 					}
 					last, at, beats = r, f.At, beats+1
