@@ -17,8 +17,8 @@ import (
 //
 // There is no PRUNE message: the receipt says "duplicate".
 //
-// Large rumors are only sent where they are sure to be wanted; elsewhere the ID
-// goes at once, and the rumor when it is asked for.
+// Large rumors are only sent where they are sure to be wanted; down the other eager
+// links the ID goes at once, and the rumor when it is asked for.
 //
 // Rumors with a limited number of hops go to all links in full, for a tree has
 // longer ways than their senders count on; so do presences that are in a hurry.
@@ -58,8 +58,8 @@ type missing struct {
 	heard   time.Time // when it was told of first
 	at      time.Time // when it is asked for
 	first   PeerID    // who told first
-	tellers []PeerID  // who told and was not asked yet
-	asked   int       // how many were
+	tellers []PeerID  // who told
+	asked   int       // how many of them were asked, or are gone
 	last    PeerID    // the last of them
 }
 
@@ -106,13 +106,13 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark u
 				lazy = append(lazy, l)
 				continue
 			}
-		case r.Size() > largeRumor && !s.carriesLarge(l, g, src):
-			n++
-			s.do(Send{To: l.peer, Msg: &Have{Group: g, IDs: []ShortID{r.ID.Short()}, Ask: true}})
-			continue
 		case !l.eager(g, src):
 			n++
 			lazy = append(lazy, l)
+			continue
+		case r.Size() > largeRumor && !s.carriesLarge(l, g, src):
+			n++
+			s.do(Send{To: l.peer, Msg: &Have{Group: g, IDs: []ShortID{r.ID.Short()}, Ask: true}})
 			continue
 		}
 		if len(l.unanswered) >= maxUnanswered {
@@ -297,21 +297,35 @@ func (s *State) onHave(l *link, m *Have) {
 			s.missing[short] = mi
 			s.missingOrder = append(s.missingOrder, mi)
 		}
-		if len(mi.tellers)+mi.asked < maxTellers && !slices.Contains(mi.tellers, l.peer) {
+		if len(mi.tellers) < maxTellers && !slices.Contains(mi.tellers[mi.asked:], l.peer) {
 			mi.tellers = append(mi.tellers, l.peer)
 		}
-		if m.Ask && mi.asked == 0 {
-			mi.at = s.now // no tree will bring it
+		if m.Ask && mi.asked == 0 && !s.broughtUnasked(l, m.Group) {
+			mi.at = s.now
 		}
 		s.schedule(taskGraft, mi.at)
 	}
 }
 
-// notMissing forgets that a rumor was heard of: it came, or nobody gave it.
-func (s *State) notMissing(id RumorID) {
+// broughtUnasked reports whether another neighbour than the one that offers a large
+// rumor may bring it by itself: a link that nothing came or went by is not of the
+// tree while others are.
+func (s *State) broughtUnasked(l *link, g Group) bool {
+	tree := func(l *link) bool { return l != nil && l.proven[g] && !l.lazy[g] && !l.leaving }
+	return !tree(l) && slices.ContainsFunc(s.linkOrder, tree)
+}
+
+// notMissing forgets that a rumor was heard of: it came, or is not wanted. Who told
+// of it is among its holders, if there are any: it needs no copy.
+func (s *State) notMissing(id RumorID, holders *bitset) {
 	mi := s.missing[id.Short()]
 	if mi == nil {
 		return
+	}
+	for _, p := range mi.tellers {
+		if l := s.links[p]; l != nil && holders != nil {
+			holders.set(l.slot)
+		}
 	}
 	s.forgetMissing(mi)
 }
@@ -343,9 +357,8 @@ func (s *State) graft() time.Time {
 			continue
 		}
 		var l *link
-		for l == nil && len(mi.tellers) > 0 {
-			l = s.links[mi.tellers[0]]
-			mi.tellers = mi.tellers[1:]
+		for l == nil && mi.asked < len(mi.tellers) {
+			l = s.links[mi.tellers[mi.asked]]
 			mi.asked++
 		}
 		if l == nil {

@@ -247,7 +247,6 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	if v, ok := s.verify(l, r, now); !ok {
 		return v
 	}
-	s.notMissing(r.ID)
 	if r.presence == nil {
 		var err error
 		if r.presence, err = ParsePresence(r.Payload); err != nil {
@@ -256,6 +255,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	}
 	p := r.presence
 	if r.Origin == s.cfg.Self {
+		s.notMissing(r.ID, nil)
 		s.foreignEpoch(r, l.peer)
 		return VerdictStale
 	}
@@ -266,6 +266,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	m = s.setMember(r, p, max(hops, 1))
 	m.renewals.take(s.now, renewalBurst, renewalPause)
 	m.holders.set(l.slot)
+	s.notMissing(r.ID, &m.holders)
 	s.learnRoute(r, l.peer)
 	if l.peer == r.Origin {
 		l.leaving, l.left = p.Left, p.Left

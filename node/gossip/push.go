@@ -191,7 +191,6 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 		s.count.NoRoom++
 		return VerdictBusy
 	}
-	s.notMissing(r.ID)
 	if r.Origin == s.cfg.Self {
 		s.foreignEpoch(r, l.peer)
 	}
@@ -199,6 +198,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 		landmark = 0 // it goes by the shared tree from here
 	}
 	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer, landmark: landmark}
+	s.notMissing(r.ID, &e.holders)
 	e.holders.set(l.slot)
 	s.store.add(e)
 	s.scheduleExpiry(r)

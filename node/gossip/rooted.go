@@ -119,9 +119,11 @@ func (s *State) steer(l *link, key sourceKey, in bool) {
 }
 
 // heardFrom is called with every rumor that a push brought first. It compares the
-// ways by which the rumor watched could have come, and watches the next.
+// ways by which the rumor watched could have come, and watches the next. Large ones
+// are not watched: how long they took tells more of their size than of the way, and
+// another way would have each come twice once. They go by the tree that there is.
 func (s *State) heardFrom(l *link, r *Rumor) {
-	if s.cfg.Push != PushRooted {
+	if s.cfg.Push != PushRooted || r.Size() > largeRumor {
 		return
 	}
 	src := s.source(sourceKey{groupOf(r), r.Origin})

@@ -103,3 +103,36 @@ func TestPushModes(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeRumors: once trees have formed, what is too large to be sent on a guess
+// comes once, whether its origins speak often or seldom, and crosses no link twice.
+func TestLargeRumors(t *testing.T) {
+	for _, origins := range []int{1, 3, 20} {
+		t.Run(fmt.Sprint(origins), func(t *testing.T) {
+			n := New(Config{Seed: 1, Nodes: 20, Core: core(8), Latency: 20 * time.Millisecond, Contacts: 3})
+			for i := range n.Nodes() {
+				n.Subscribe(i, 1, 7, true)
+				n.Start(i, time.Duration(i)*10*time.Millisecond)
+			}
+			n.Run(20 * time.Second)
+			publish := func(rumors int) {
+				for k := range rumors {
+					n.Publish(k%origins, 7, 0, append(make([]byte, 60<<10), fmt.Sprint(n.Now(), k)...))
+					n.Run(500 * time.Millisecond)
+				}
+				n.Run(2 * time.Second)
+			}
+			publish(40)
+			before := n.Stats()
+			publish(40)
+			s := n.Stats().Sub(before)
+			latency := n.Latency(before.Time)
+			ratio := float64(s.Duplicates) / float64(s.Deliveries-s.Published)
+			t.Logf("%.3f duplicates per delivery, %d over the same link, p50 %v, p99 %v", ratio, s.Again+s.Crossed, latency.P50, latency.P99)
+			if ratio > 0.1 || s.Again+s.Crossed > 0 {
+				t.Errorf("%.3f duplicates per delivery, %d over the same link", ratio, s.Again+s.Crossed)
+			}
+			check(t, n)
+		})
+	}
+}
