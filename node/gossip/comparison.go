@@ -27,9 +27,9 @@ const (
 	// after syncLimit.
 	syncLimit = 5 * time.Second
 	newsDelay = 100 * time.Millisecond // to gather what came by Fill
-	// Who knows of no more than newcomers nodes begins with the IDs of their presences,
-	// so that the answer is all the others, and not with a fingerprint, which would be
-	// sure to differ.
+	// Who knows of no more than newcomers nodes begins on a new link with the IDs of
+	// their presences, so that the answer is all the others, and not with a fingerprint,
+	// which would be sure to differ.
 	newcomers = 4
 )
 
@@ -222,7 +222,7 @@ func (s *State) advance(g Group, c *comparison) {
 		floor := s.floor(g)
 		set := s.set(g, floor)
 		whole := fingerprint(set, Point{})
-		if g == GroupPresence && len(set) <= newcomers {
+		if g == GroupPresence && len(set) <= newcomers && l.compared[g].IsZero() {
 			whole = listIDs(set, Point{})
 		}
 		s.do(Send{To: l.peer, Msg: &Sync{Group: g, Floor: floor, Ranges: []Range{whole}}})
