@@ -16,15 +16,24 @@ const takersWanted = 3
 
 // places is how many more neighbours the node wants for their number. Half of
 // Degree must be of its own choice, so that those who come to it cannot take
-// all places.
+// all places. A newcomer, which fills its places slowly, chooses all of them itself
+// where neighbours have network groups: an attacker is quicker to come.
 func (s *State) places() int {
-	own := 0
+	own, came := 0, 0
 	for _, l := range s.linkOrder {
-		if l != nil && l.dialled && !l.beyond && !l.relayed {
+		switch {
+		case l == nil:
+		case l.dialled && !l.beyond && !l.relayed:
 			own++
+		case !l.dialled && !l.relayed && l.net != "":
+			came++
 		}
 	}
-	return max(s.cfg.Degree-s.directLinks(), (s.cfg.Degree+1)/2-own) - s.dials
+	links := s.directLinks()
+	if !s.grown {
+		links -= came
+	}
+	return max(s.cfg.Degree-links, (s.cfg.Degree+1)/2-own) - s.dials
 }
 
 // crowded reports whether links are only taken for a reason.
