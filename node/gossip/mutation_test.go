@@ -36,6 +36,7 @@ var mutations = []mutation{
 	{"a full store evicts", "store.go", "for sh.kept > sh.limit || sh.keptBytes > sh.limitBytes {", "for false {", "TestEvictedStayAway"},
 	{"a rumor that was heard of is asked for", "lazy.go", "		s.schedule(taskGraft, mi.at)\n", "", "TestTreeMends"},
 	{"a duplicate makes a link lazy", "lazy.go", "		l.lazy[g] = true\n", "", "TestCliqueBecomesTree"},
+	{"a newcomer chooses its neighbours itself", "takers.go", "		links -= came\n", "		_ = came\n", "TestNewcomerChooses"},
 	{"who told of a rumor gets no copy", "lazy.go", "			holders.set(l.slot)\n		}\n	}\n	s.forgetMissing(mi)", "			_ = l.slot\n		}\n	}\n	s.forgetMissing(mi)", "TestTellerGetsNoCopy"},
 	{"what a tree will bring is not asked for", "lazy.go", " && !s.broughtUnasked(l, m.Group) {", " {", "TestOfferedLarge"},
 	{"large rumors are not watched", "rooted.go", " || r.Size() > largeRumor {", " {", "TestLargeHasNoTree"},
