@@ -154,23 +154,31 @@ func (f *fabric) unplug(i int) {
 	if h == nil {
 		return
 	}
-	for _, c := range h.Network().Conns() {
+	for _, o := range others {
+		f.sever(h, o)
+	}
+}
+
+// sever ends all connections between two hosts that cannot make new ones, and
+// returns when nothing gets through any more.
+func (f *fabric) sever(a, b host.Host) {
+	for _, c := range append(a.Network().ConnsToPeer(b.ID()), b.Network().ConnsToPeer(a.ID())...) {
 		c.Close()
 	}
 	if f.mock == nil {
 		return
 	}
-	// A mock connection closes its other end a little later. Until then the other
-	// side can open a stream on it that works, and so be told of a leave by a node
-	// that is being killed.
-	for _, o := range others {
-		for len(o.Network().ConnsToPeer(h.ID())) > 0 {
-			time.Sleep(time.Millisecond)
-		}
+	// A mock connection closes its other end a little later. Until then that side
+	// can open a stream on it that works: a node that is being killed told of its
+	// leave that way, and neighbours stayed neighbours across a partition.
+	for len(a.Network().ConnsToPeer(b.ID()))+len(b.Network().ConnsToPeer(a.ID())) > 0 {
+		time.Sleep(time.Millisecond)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.endStreams(func(c network.Conn) bool { return c.LocalPeer() == h.ID() || c.RemotePeer() == h.ID() })
+	f.endStreams(func(c network.Conn) bool {
+		return c.LocalPeer() == a.ID() && c.RemotePeer() == b.ID() || c.LocalPeer() == b.ID() && c.RemotePeer() == a.ID()
+	})
 }
 
 // endStreams resets the streams of some connections. f.mu is held.
@@ -189,20 +197,17 @@ func (f *fabric) cut(apart func(i, j int) bool) {
 	f.mu.Lock()
 	f.apart = apart
 	f.rewire()
-	var cut []network.Conn
-	for i, h := range f.hosts {
-		if h == nil {
-			continue
-		}
-		for _, c := range h.Network().Conns() {
-			if j, known := f.index[c.RemotePeer()]; known && !f.joined(i, j) {
-				cut = append(cut, c)
+	var cut [][2]host.Host
+	for j, b := range f.hosts {
+		for i, a := range f.hosts[:j] {
+			if a != nil && b != nil && !f.joined(i, j) {
+				cut = append(cut, [2]host.Host{a, b})
 			}
 		}
 	}
 	f.mu.Unlock()
 	for _, c := range cut {
-		c.Close()
+		f.sever(c[0], c[1])
 	}
 }
 
