@@ -129,7 +129,16 @@ func cellCommand(args []string, out io.Writer) error {
 	f := flag.NewFlagSet("cell", flag.ExitOnError)
 	c.flags(f)
 	profile := f.String("cpuprofile", "", "file for a profile of the processor time under the load that counts (kind spread) or of all")
+	heap := f.String("heapprofile", "", "file for a profile of the memory in use under the load (kind spread)")
 	f.Parse(args)
+	if *heap != "" {
+		file, err := os.Create(*heap)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		heapProfile = func() error { return pprof.WriteHeapProfile(file) }
+	}
 	if *profile != "" {
 		file, err := os.Create(*profile)
 		if err != nil {
@@ -153,8 +162,8 @@ func cellCommand(args []string, out io.Writer) error {
 	return e.Encode(result{Cell: c, Machine: thisMachine(), Figures: figures})
 }
 
-// startProfile begins the profile that was asked for.
-var startProfile = func() error { return nil }
+// startProfile begins the profile that was asked for, and heapProfile writes it.
+var startProfile, heapProfile = func() error { return nil }, func() error { return nil }
 
 // childCommand runs the cell on standard input for a parent, see child.
 func childCommand() error {

@@ -149,6 +149,9 @@ func runSpread(c cell) (map[string]float64, error) {
 	}
 	figures["cpu_s_per_1000"] = (after.cpu - before.cpu).Seconds() / deliveries * 1000
 	resident, heap := memory()
+	if err := heapProfile(); err != nil {
+		return nil, err
+	}
 	figures["resident_mb"], figures["heap_mb"] = resident/1e6, heap/1e6
 	figures["goroutines_per_host"] = float64(runtime.NumGoroutine()-idle) / float64(c.Hosts)
 	return figures, nil
