@@ -95,6 +95,9 @@ func heap() uint64 {
 // memory for the last than for the first 65,536, tells none twice, and takes new
 // ones again when those have expired.
 func TestMillionOrigins(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one core has no goroutines, and this takes long")
+	}
 	count := 70_000
 	if os.Getenv("HEARSAY_LONG") != "" {
 		count = 1_000_000
@@ -167,6 +170,9 @@ func TestMillionOrigins(t *testing.T) {
 // Three hours of rumors, or with HEARSAY_LONG a day's: what a node keeps is what is
 // alive, or as much as its limits let it, and never grows.
 func TestStoreDoesNotGrow(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one core has no goroutines, and this takes long")
+	}
 	hours := 3
 	if os.Getenv("HEARSAY_LONG") != "" {
 		hours = 24

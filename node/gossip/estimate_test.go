@@ -64,6 +64,9 @@ func aDay(h *Header) { h.Expires = h.Created + MaxLifetime.Milliseconds() }
 // One core stands for all here: 10,000 with as many presences each are more than
 // memory holds.
 func TestSizeEstimated(t *testing.T) {
+	if raceEnabled {
+		t.Skip("one core has no goroutines, and this takes long")
+	}
 	const cases = 200
 	rng := rand.New(rand.NewPCG(7, 7))
 	for _, nodes := range []int{10, 100, 1000, 10_000} {
