@@ -181,7 +181,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		n.carried(a.Rumor)
 	case gossip.Seal:
 		if n.sealer.quick() {
-			return n.sealer.sign(a.Rumor)
+			return n.sealer.outcome(n.sealer.parent, a.Rumor)
 		}
 		n.sealer.add(a)
 	case gossip.Published:

@@ -83,18 +83,9 @@ func (s *sealer) work() {
 		s.cancel = cancel
 		s.mu.Unlock()
 
-		r, err := s.seal(ctx, a.Rumor)
+		ev := s.outcome(ctx, a.Rumor)
 		cancel()
-		if err != nil {
-			if errors.Is(err, context.Canceled) {
-				log.Debugf("sealing was given up: %v", err) // the node leaves
-			} else {
-				log.Warnf("sealing an announcement: %v", err)
-			}
-			s.emit(gossip.SealFailed{ID: a.Rumor.ID})
-			continue
-		}
-		s.emit(gossip.Sealed{Rumor: r})
+		s.emit(ev)
 	}
 }
 
@@ -103,14 +94,18 @@ func (s *sealer) work() {
 // and of 0.7 to 6 ms by RSA.
 func (s *sealer) quick() bool { return s.bits == 0 && s.id.Kind() == identity.Ed25519 }
 
-// sign seals a rumor where that is quick.
-func (s *sealer) sign(r *gossip.Rumor) gossip.Event {
-	sealed, err := s.seal(s.parent, r)
-	if err != nil {
+// outcome seals a rumor and is what the core hears of that.
+func (s *sealer) outcome(ctx context.Context, r *gossip.Rumor) gossip.Event {
+	sealed, err := s.seal(ctx, r)
+	switch {
+	case err == nil:
+		return gossip.Sealed{Rumor: sealed}
+	case errors.Is(err, context.Canceled):
+		log.Debugf("sealing was given up: %v", err) // the node leaves
+	default:
 		log.Warnf("sealing an announcement: %v", err)
-		return gossip.SealFailed{ID: r.ID}
 	}
-	return gossip.Sealed{Rumor: sealed}
+	return gossip.SealFailed{ID: r.ID}
 }
 
 func (s *sealer) seal(ctx context.Context, r *gossip.Rumor) (*gossip.Rumor, error) {

@@ -49,32 +49,25 @@ func readResults(path string) (results, error) {
 
 // of selects a group's results of a system.
 func (rs results) of(group, system string) results {
-	var some results
-	for _, r := range rs {
-		if r.Group == group && r.Cell.System == system {
-			some = append(some, r)
-		}
-	}
-	return some
+	return rs.only(func(r *result) bool { return r.Group == group && r.Cell.System == system })
 }
 
 // where selects results by their cells.
 func (rs results) where(keep func(*cell) bool) results {
-	var some results
-	for _, r := range rs {
-		if keep(&r.Cell) {
-			some = append(some, r)
-		}
-	}
-	return some
+	return rs.only(func(r *result) bool { return keep(&r.Cell) })
 }
 
 // group selects a group's results.
 func (rs results) group(name string) results {
+	return rs.only(func(r *result) bool { return r.Group == name })
+}
+
+// only selects results.
+func (rs results) only(keep func(*result) bool) results {
 	var some results
-	for _, r := range rs {
-		if r.Group == name {
-			some = append(some, r)
+	for i := range rs {
+		if keep(&rs[i]) {
+			some = append(some, rs[i])
 		}
 	}
 	return some
@@ -112,13 +105,7 @@ func (rs results) ratio(group, name, over, under string) float64 {
 
 // repeat selects the results of one repetition.
 func (rs results) repeat(n int) results {
-	var some results
-	for _, r := range rs {
-		if r.Repeat == n {
-			some = append(some, r)
-		}
-	}
-	return some
+	return rs.only(func(r *result) bool { return r.Repeat == n })
 }
 
 // reached is the highest rate of one repetition that got through, below the
