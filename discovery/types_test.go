@@ -57,9 +57,13 @@ func newTypeBook(t *testing.T, takes time.Duration) *typeBook {
 		defer b.mu.Unlock()
 		b.got[dataType]++
 	}
+	var running sync.WaitGroup
+	running.Go(func() { b.run(t.Context(), func(ctx context.Context) bool { return ctx.Err() == nil }) })
 	b.mu.Lock()
-	t.Cleanup(b.mu.Unlock)
-	go b.run(t.Context(), func(ctx context.Context) bool { return ctx.Err() == nil })
+	t.Cleanup(func() {
+		b.mu.Unlock()
+		running.Wait() // in the bubble: its time stands still once the test has returned
+	})
 	return b
 }
 
