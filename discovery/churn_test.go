@@ -7,6 +7,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,7 @@ type changing struct {
 	rng   *mathrand.Rand
 	alive []*passing // oldest first
 	made  int
+	dials sync.WaitGroup // under way
 }
 
 // passing is one of its nodes.
@@ -58,7 +60,7 @@ func (c *changing) join() {
 	}
 	d, err := New(Config{Host: h, Network: "test", Kademlia: true, PollInterval: time.Hour, Found: func(f Candidate) {
 		if h.Network().Connectedness(f.Info.ID) != network.Connected {
-			go h.Connect(context.Background(), f.Info) // who is gone has no link
+			c.dials.Go(func() { h.Connect(context.Background(), f.Info) }) // who is gone has no link
 		}
 	}})
 	if err != nil {
@@ -106,8 +108,9 @@ const settling = 5 * time.Second
 // TestChurnOverKademlia: what values.TestChurn does over a model of routing, over
 // Kademlia itself: half of the nodes are replaced every hour, one after the other
 // and without a word, and values with a TTL above their age are found. Only the
-// transport is not real. An hour of 30 nodes takes 15 s of a processor: it is a small
-// network by default, three hours with HEARSAY_LONG=1 and a day with HEARSAY_LONG=all.
+// transport is not real. An hour of 30 nodes takes 15 to 20 s of a processor: it is a
+// small network by default, three hours with HEARSAY_LONG=1 and a day with
+// HEARSAY_LONG=all.
 func TestChurnOverKademlia(t *testing.T) {
 	nodes, hours := 10, 1
 	switch os.Getenv("HEARSAY_LONG") {
@@ -167,6 +170,7 @@ func TestChurnOverKademlia(t *testing.T) {
 		for len(c.alive) > 0 {
 			c.kill(0)
 		}
+		c.dials.Wait() // in the bubble: its time stands still once the test has returned
 		c.net.Close()
 	})
 }

@@ -78,8 +78,13 @@ func newFakeWorld(self peer.ID) *fakeWorld {
 func (w *fakeWorld) start(t *testing.T, text string, learnt peer.ID) (*contactLoop, func(time.Duration)) {
 	l := newContactLoop(mustContact(t, text), learnt, w.contactWorld)
 	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	go l.run(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { l.run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		w.mu.Unlock()
+		running.Wait() // in the bubble: its time stands still once the test has returned
+	})
 	w.pass(0)
 	return l, w.pass
 }

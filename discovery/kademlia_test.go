@@ -145,9 +145,14 @@ func newFakeDHT(t *testing.T) *fakeDHT {
 	}
 	f.mu.Lock()
 	ctx, cancel := context.WithCancel(t.Context())
-	t.Cleanup(cancel)
-	go f.advertising(ctx)
-	go f.searching(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { f.advertising(ctx) })
+	running.Go(func() { f.searching(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		f.mu.Unlock()
+		running.Wait() // in the bubble: its time stands still once the test has returned
+	})
 	f.pass(0)
 	return f
 }

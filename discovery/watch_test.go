@@ -3,6 +3,7 @@ package discovery
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -30,7 +31,10 @@ func TestWatcherTellsChanges(t *testing.T) {
 		see("a", nil)
 		w := newWatcher(func() (surroundings, error) { o := next.Load(); return o.surroundings, o.err })
 		w.look()
-		go w.run(ctx, time.Second)
+		var running sync.WaitGroup
+		running.Go(func() { w.run(ctx, time.Second) })
+		defer running.Wait() // in the bubble: its time stands still once the test has returned
+		defer cancel()
 		wait := func() { time.Sleep(time.Second); synctest.Wait() }
 
 		got, changed := w.current()
@@ -51,7 +55,6 @@ func TestWatcherTellsChanges(t *testing.T) {
 		if _, changed := w.current(); isClosed(changed) {
 			t.Error("the next change is announced before it has come")
 		}
-		cancel()
 	})
 }
 
