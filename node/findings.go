@@ -80,7 +80,10 @@ func (n *Node) examine() {
 
 // facts is what the node knows of itself.
 func (n *Node) facts() health.Facts {
-	core := n.coreStatus()
+	core, turns := n.coreStatusInTime()
+	if !turns {
+		return health.Facts{Now: time.Now(), Stuck: true}
+	}
 	found := n.finder.Status()
 	f := health.Facts{
 		Now:           time.Now(),

@@ -37,23 +37,24 @@ var ErrStopped = errors.New("the node has stopped")
 // be called by several goroutines at once, from New on; what needs the loop
 // waits for Run.
 type Node struct {
-	cfg     Config
-	seed    uint64
-	host    host.Host
-	core    *gossip.State
-	journal *journal.Journal // nil = in memory
-	links   *transport.Transport
-	trace   func(transport.Direction, gossip.PeerID, gossip.Message) // nil = none
-	finder  *discovery.Discovery
-	values  *values.Service
-	sealer  *sealer
-	mail    *mail.Mail
-	direct  *direct.Direct
-	state   *shared.State
-	started time.Time
-	health  healthWatch
-	gate    *gate
-	reach   reach
+	cfg      Config
+	seed     uint64
+	host     host.Host
+	core     *gossip.State
+	journal  *journal.Journal // nil = in memory
+	links    *transport.Transport
+	trace    func(transport.Direction, gossip.PeerID, gossip.Message) // nil = none
+	finder   *discovery.Discovery
+	values   *values.Service
+	sealer   *sealer
+	mail     *mail.Mail
+	direct   *direct.Direct
+	state    *shared.State
+	started  time.Time
+	health   healthWatch
+	watchdog *watchdog
+	gate     *gate
+	reach    reach
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop
@@ -113,6 +114,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		events:    make(chan gossip.Event, eventQueue),
 		calls:     make(chan func(time.Time), callQueue),
 		dead:      newDeadAddrs(),
+		watchdog:  newWatchdog(),
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
 		observers: make(map[*Observer]struct{}),
@@ -208,6 +210,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	wg.Go(func() { n.watchTypes(finding) })
 	wg.Go(func() { n.watchHealth(finding) })
+	wg.Go(func() { n.watchdog.watch(finding, n.calls) })
 	wg.Go(func() { n.mail.Run(finding) })
 	wg.Go(func() { n.state.Run(finding) })
 	wg.Go(func() { n.watchReach(finding) })

@@ -17,7 +17,7 @@ import (
 )
 
 // startNode runs a node on loopback until the test ends; stop has it leave.
-func startNode(t *testing.T, change func(*Config)) (n *Node, stop func()) {
+func startNode(t *testing.T, change func(*Config), opts ...Option) (n *Node, stop func()) {
 	t.Helper()
 	id, err := identity.New()
 	if err != nil {
@@ -31,7 +31,7 @@ func startNode(t *testing.T, change func(*Config)) (n *Node, stop func()) {
 	if change != nil {
 		change(&cfg)
 	}
-	if n, err = New(cfg); err != nil {
+	if n, err = New(cfg, opts...); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

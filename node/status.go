@@ -68,6 +68,32 @@ func (n *Node) coreStatus() (st gossip.Status) {
 	return n.core.Status() // the loop has ended, nobody changes it any more
 }
 
+// coreStatusInTime is coreStatus, false while the loop stands still.
+func (n *Node) coreStatusInTime() (gossip.Status, bool) {
+	stands := n.watchdog.standing()
+	select {
+	case <-stands: // what waits for the loop already is enough
+		return gossip.Status{}, false
+	default:
+	}
+	looked := make(chan gossip.Status, 1)
+	select {
+	case n.calls <- func(time.Time) { looked <- n.core.Status() }:
+	case <-n.done:
+		return n.core.Status(), true
+	case <-stands:
+		return gossip.Status{}, false
+	}
+	select {
+	case st := <-looked:
+		return st, true
+	case <-n.done:
+		return n.core.Status(), true
+	case <-stands:
+		return gossip.Status{}, false
+	}
+}
+
 // countCore adds the core's counters under names like votes_timed_out.
 func countCore(into map[string]uint64, c gossip.Counters) {
 	v := reflect.ValueOf(c)

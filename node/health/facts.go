@@ -8,6 +8,9 @@ type Facts struct {
 	Now     time.Time
 	Started time.Time
 
+	// Stuck says that the node's loop stands still, and nothing else is known.
+	Stuck bool
+
 	// Neighbours is how many there are, Relayed how many of them are linked
 	// through a relay.
 	Neighbours, Relayed int

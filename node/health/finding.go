@@ -47,6 +47,7 @@ const (
 	Overloaded         Code = "overloaded"
 	NotRunning         Code = "not-running"
 	NotAnswering       Code = "not-answering"
+	LoopStuck          Code = "loop-stuck"
 )
 
 // Kind is what all findings of one code have in common.
@@ -66,6 +67,7 @@ var kinds = []Kind{
 	{PortTaken, "A port is taken", Error, 0},
 	{NotRunning, "No node is running", Error, 0},
 	{NotAnswering, "The node does not answer", Error, 0},
+	{LoopStuck, "The node stands still", Error, 0},
 	{EpochBlocked, "Nothing can be announced", Error, 0},
 	{HostkeyCopied, "Another node has this node's hostkey", Error, 0},
 	{NoListener, "The node listens nowhere", Error, 5 * time.Second},

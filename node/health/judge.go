@@ -72,6 +72,11 @@ func (r *rise) drop(n int) {
 
 // Conditions are those that the facts show.
 func (j *Judge) Conditions(f Facts) []Condition {
+	if f.Stuck {
+		return one(LoopStuck,
+			"The loop that does the node's work does not turn any more: nothing is taken in, passed on or announced. The log tells what all parts of the program were doing.",
+			"restart the node, and report what the log tells")
+	}
 	var cs []Condition
 	for _, rule := range []func(*Judge, Facts) []Condition{
 		neighbours, listeners, contacts, multicast, reach, clocks, difficulty, strangers, copied, state, files, busy,

@@ -66,6 +66,7 @@ var rows = []struct {
 	{"no room", func(f *Facts) { f.DiskFree = 12 << 10 }, DiskFull, "", Error, "Only 12 KiB are free", "state_dir"},
 	{"few files", func(f *Facts) { f.OpenFiles, f.MaxFiles = 52, 64 }, FilesLow, "", Warning, "52 files and connections", "ulimit"},
 	{"silent modules", func(f *Facts) { f.VotesTimedOut = 1 }, VotesLate, "", Warning, "1 rumor ran out of time", "validation_timeout"},
+	{"a deadlock", func(f *Facts) { *f = Facts{Now: noon, Stuck: true} }, LoopStuck, "", Error, "does not turn", "restart"},
 	{"a slow machine", func(f *Facts) { f.Lags = 2 }, Overloaded, "", Warning, "2 times", "processor"},
 }
 

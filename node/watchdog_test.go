@@ -1,0 +1,100 @@
+package node
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hearsay/node/health"
+)
+
+func stands(w *watchdog) bool {
+	select {
+	case <-w.standing():
+		return true
+	default:
+		return false
+	}
+}
+
+// A loop that does not come to what it is asked is noticed in time, said once, and
+// forgotten when it goes on; so is one whose queue is full from the beginning.
+func TestWatchdog(t *testing.T) {
+	for name, room := range map[string]int{"a loop that asks for more": 1, "a full queue": 0} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWatchdog()
+				var alarms []string
+				w.alarm = func(dump string) { alarms = append(alarms, dump) }
+				calls := make(chan func(time.Time), room)
+				hold := make(chan struct{})
+				if room > 0 {
+					close(hold)
+				}
+				ctx, end := context.WithCancel(t.Context())
+				var running sync.WaitGroup
+				running.Go(func() { w.watch(ctx, calls) })
+				running.Go(func() {
+					<-hold
+					for {
+						select {
+						case f := <-calls:
+							f(time.Now())
+						case <-ctx.Done():
+							return
+						}
+					}
+				})
+				defer running.Wait()
+				defer end()
+				if room > 0 {
+					time.Sleep(time.Hour)
+					synctest.Wait()
+					if len(alarms) > 0 || stands(w) {
+						t.Fatal("the loop turns, and is said not to")
+					}
+					hold = make(chan struct{})
+					calls <- func(time.Time) { <-hold }
+				}
+				time.Sleep((watchPatience - 1) * watchPause)
+				synctest.Wait()
+				if stands(w) {
+					t.Error("it had no time")
+				}
+				time.Sleep(2 * watchPause)
+				synctest.Wait()
+				if !stands(w) {
+					t.Error("not noticed")
+				}
+				time.Sleep(time.Hour)
+				synctest.Wait()
+				if len(alarms) != 1 || !strings.Contains(alarms[0], "TestWatchdog") {
+					t.Errorf("%d alarms: %q", len(alarms), alarms)
+				}
+				close(hold)
+				time.Sleep(2 * watchPause)
+				synctest.Wait()
+				if stands(w) {
+					t.Error("it turns again, and is said not to")
+				}
+			})
+		})
+	}
+}
+
+// A node whose loop stands still says so; whoever asks for its health need not wait
+// for the loop.
+func TestLoopStandsStill(t *testing.T) {
+	n, _ := startNode(t, nil, func(n *Node) { n.watchdog.pause = 20 * time.Millisecond })
+	hold := make(chan struct{})
+	n.post(func(time.Time) { <-hold })
+	eventually(t, "the loop is found to stand still", func() bool { return finding(n, health.LoopStuck) != nil })
+	if f := n.Findings(); len(f) != 1 || f[0].Severity != health.Error {
+		t.Errorf("found %+v, of a node of which nothing else can be known", f)
+	}
+	close(hold)
+	eventually(t, "it is found to turn", func() bool { return finding(n, health.LoopStuck) == nil })
+}
