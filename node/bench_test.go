@@ -10,48 +10,59 @@ import (
 	"hearsay/node/identity"
 )
 
-// pair runs two linked nodes without proof of work; b listens to type 7.
-func pair(b *testing.B) (from *Node, heard *Listener) {
+// benchNode runs a node that finds nobody by itself, without proof of work.
+func benchNode(b *testing.B) *Node {
 	b.Helper()
-	nodes := make([]*Node, 2)
-	for i := range nodes {
-		id, err := identity.New()
-		if err != nil {
-			b.Fatal(err)
-		}
-		cfg := DefaultConfig()
-		cfg.Identity = id
-		cfg.Listen = []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/127.0.0.1/tcp/0")}
-		cfg.MDNS, cfg.Kademlia = false, false
-		cfg.DifficultyBits = 0
-		if nodes[i], err = New(cfg); err != nil {
-			b.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan struct{})
-		go func() { nodes[i].Run(ctx); close(ended) }()
-		b.Cleanup(func() { cancel(); <-ended })
-		<-nodes[i].Ready()
+	id, err := identity.New()
+	if err != nil {
+		b.Fatal(err)
 	}
-	w := nodes[0].Watch()
+	cfg := DefaultConfig()
+	cfg.Identity = id
+	cfg.Listen = []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/127.0.0.1/tcp/0")}
+	cfg.MDNS, cfg.Kademlia = false, false
+	cfg.DifficultyBits = 0
+	n, err := New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { n.Run(ctx); close(ended) }()
+	b.Cleanup(func() { cancel(); <-ended })
+	<-n.Ready()
+	return n
+}
+
+// link makes two nodes neighbours.
+func link(b *testing.B, from, to *Node) {
+	b.Helper()
+	w := from.Watch()
 	defer w.Close()
-	introduce(nodes[0], nodes[1])
+	introduce(from, to)
 	for ev := range w.C() {
 		if ev.What == "linked" {
 			break
 		}
 	}
-	l, err := nodes[1].Listen([]uint16{7})
+}
+
+// pair runs two linked nodes; b listens to type 7.
+func pair(b *testing.B) (from *Node, heard *Listener) {
+	b.Helper()
+	from, to := benchNode(b), benchNode(b)
+	link(b, from, to)
+	l, err := to.Listen([]uint16{7})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(l.Close)
 	// The first one waits until the interest is known at the other node.
-	if _, err := nodes[0].Announce(b.Context(), Announcement{DataType: 7}); err != nil {
+	if _, err := from.Announce(b.Context(), Announcement{DataType: 7}); err != nil {
 		b.Fatal(err)
 	}
 	<-l.C()
-	return nodes[0], l
+	return from, l
 }
 
 // BenchmarkLatency is one announcement at a time: from Announce to the listener
