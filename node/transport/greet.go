@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +22,7 @@ import (
 // inbound is a stream of a peer whose hello has been read.
 type inbound struct {
 	stream network.Stream
-	reader *bufio.Reader
+	frames *frames
 	hello  wire.Hello
 	ahead  time.Duration // of the peer's clock
 }
@@ -278,7 +277,7 @@ func (t *Transport) accept(id laneID, s network.Stream) {
 		t.mu.Unlock()
 	}()
 
-	in, err := t.readHello(id, s)
+	in, err := t.readHello(s)
 	switch {
 	case err != nil:
 		t.refuse(s, refusedHello, network.StreamProtocolViolation, err)
@@ -308,19 +307,24 @@ func (t *Transport) refuse(s network.Stream, why cause, code network.StreamError
 
 // readHello reads the first frame of a peer's stream, within the time for a
 // greeting.
-func (t *Transport) readHello(id laneID, s network.Stream) (*inbound, error) {
+func (t *Transport) readHello(s network.Stream) (*inbound, error) {
 	fuse := time.AfterFunc(t.timing.greet, func() { abort(s, codeStalled) })
 	defer fuse.Stop()
-	r := bufio.NewReaderSize(s, readBuffer[id])
+	src := newFrames(s)
+	r, err := src.await()
+	if err != nil {
+		return nil, fmt.Errorf("no hello: %w", err)
+	}
 	body, err := wire.ReadFrame(r)
 	if err != nil {
 		return nil, fmt.Errorf("no hello: %w", err)
 	}
+	src.rest()
 	hello, err := wire.DecodeHello(body)
 	if err != nil {
 		return nil, fmt.Errorf("no hello: %w", err)
 	}
-	in := &inbound{stream: s, reader: r, hello: hello}
+	in := &inbound{stream: s, frames: src, hello: hello}
 	if hello.Time != 0 && hello.Time < 1<<53 {
 		in.ahead = time.Until(time.UnixMilli(int64(hello.Time)))
 	}

@@ -10,9 +10,6 @@ import (
 	"hearsay/node/wire"
 )
 
-// readBuffer is what a reader takes from a stream at once, in bytes.
-var readBuffer = [lanes]int{gossipLane: 16 << 10, syncLane: 16 << 10, peersLane: 4 << 10}
-
 // startReading runs the reader of a peer's stream. t.mu is held, and the link has
 // just come up or has other readers.
 func (l *link) startReading(id laneID, in *inbound) {
@@ -46,18 +43,19 @@ func (l *link) startReading(id laneID, in *inbound) {
 
 // read hands on the messages of a peer's stream until it ends, and says why it did.
 func (l *link) read(id laneID, in *inbound) (cause, error) {
-	t, r := l.t, in.reader
+	t, src := l.t, in.frames
+	defer src.rest()
 	fuse := time.AfterFunc(time.Hour, func() { l.fail(endStalled, errStalled) })
 	fuse.Stop()
 	defer fuse.Stop()
 	for {
-		if _, err := r.Peek(1); err != nil { // idle: no hurry
-			if err == io.EOF {
-				return endPeer, errEnded
-			}
+		r, err := src.await() // idle: no hurry
+		if err == io.EOF {
+			return endPeer, errEnded
+		} else if err != nil {
 			return endReset, explain(err)
 		}
-		// Most frames are in the buffer whole, and need no fuse.
+		// A frame that is in the buffer whole needs no fuse.
 		ready := wire.Ready(r)
 		if !ready {
 			fuse.Reset(t.timing.frame)
