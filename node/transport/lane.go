@@ -38,12 +38,14 @@ const maxUrgent = 64
 // flushSize is about what is encoded and written at once, in bytes.
 const flushSize = 64 << 10
 
-// lane is an outbound stream of a link with its queue and its writer.
+// lane is an outbound stream of a link with its queue and its writer. Most lanes
+// are silent most of the time: a writer runs only while there is something to
+// write.
 type lane struct {
 	link   *link
 	id     laneID
 	stream network.Stream // set before the writer looks at it, or by the writer
-	wake   chan struct{}  // capacity 1
+	fuse   *time.Timer    // the writer's
 	// finished is closed when the peer has closed the stream, which it does
 	// after reading all of it, or the stream is lost.
 	finished chan struct{}
@@ -52,12 +54,13 @@ type lane struct {
 	urgent  fifo
 	queue   fifo
 	bytes   int  // of queue
-	running bool // the writer was started
+	used    bool // the stream is there, or a writer opens it
+	running bool // a writer is at work, or came to the lane's end
 	hurried bool // something urgent was queued, which may not have been read yet
 	closing bool // nothing more is taken
 }
 
-// push queues a message and starts the writer if this is the first. It returns
+// push queues a message and starts the writer if none is at work. It returns
 // false if there is no room. The link is up, and t.mu held.
 func (n *lane) push(m gossip.Message, urgent bool) bool {
 	size := sizeOf(m)
@@ -79,27 +82,20 @@ func (n *lane) push(m gossip.Message, urgent bool) bool {
 		n.bytes += size
 	}
 	start := !n.running
-	n.running = true
+	n.used, n.running = true, true
 	n.mu.Unlock()
 	if start {
 		n.start()
 	}
-	n.poke()
 	return true
 }
 
-// start runs the writer. t.mu is held, and the link's run is alive.
+// start runs the writer, which n.running says already. The link is up, or the lane
+// is being closed.
 func (n *lane) start() {
 	n.link.others.Add(1)
 	n.link.t.wg.Add(1)
 	go n.write()
-}
-
-func (n *lane) poke() {
-	select {
-	case n.wake <- struct{}{}:
-	default:
-	}
 }
 
 // take moves about flushSize of messages to batch, urgent ones first. The
@@ -122,19 +118,31 @@ func (n *lane) take(batch []gossip.Message) ([]gossip.Message, bool) {
 	return batch, len(batch) == 0 && n.closing
 }
 
+// rest ends the writer's work unless something came meanwhile.
+func (n *lane) rest() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.running = n.urgent.len() > 0 || n.queue.len() > 0 || n.closing
+	return !n.running
+}
+
 // close lets the writer end after what is queued, or after what is urgent, or
-// after what it has in hand. It reports whether something was urgent.
+// after what it has in hand, and starts one for that if need be. It reports
+// whether something was urgent.
 func (n *lane) close(how manner) (hurried bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.closing = true
+	if n.used && !n.running {
+		n.running = true
+		n.start()
+	}
 	if how != drain {
 		n.queue, n.bytes = fifo{}, 0
 	}
 	if how == follow {
 		n.urgent = fifo{}
 	}
-	n.poke()
 	return n.hurried
 }
 
@@ -160,33 +168,35 @@ func (n *lane) write() {
 		}
 		l.adoptOut(n, s)
 	}
-	fuse := time.AfterFunc(time.Hour, func() { l.fail(endSlow, errSlow) })
-	fuse.Stop()
-	defer fuse.Stop()
-
-	var batch []gossip.Message
+	if n.fuse == nil {
+		n.fuse = time.AfterFunc(time.Hour, func() { l.fail(endSlow, errSlow) })
+		n.fuse.Stop()
+	}
+	f := flushes.Get().(*flush)
+	defer f.free()
 	for {
 		var last bool
-		if batch, last = n.take(batch[:0]); last {
+		if f.batch, last = n.take(f.batch[:0]); last {
 			break
 		}
-		if len(batch) == 0 {
-			select {
-			case <-n.wake:
-			case <-l.ctx.Done():
+		if len(f.batch) == 0 {
+			if n.rest() {
 				return
 			}
 			continue
 		}
-		if err := n.flush(batch, fuse); err != nil {
+		if err := n.flush(f); err != nil {
 			if err == errRationed {
 				l.fail(endRelay, err)
 			} else {
 				l.fail(endReset, explain(err))
 			}
+			if n.id != gossipLane {
+				close(n.finished)
+			}
 			return
 		}
-		clear(batch)
+		clear(f.batch)
 	}
 	// The gossip lane is closed last: once it is, the peer takes no more lanes.
 	if n.id == gossipLane && !l.finished(syncLane, peersLane) {
@@ -194,6 +204,10 @@ func (n *lane) write() {
 	}
 	// A close can hang for seconds on a dead connection; nobody waits for it.
 	go n.stream.CloseWrite()
+	if n.id != gossipLane {
+		defer close(n.finished)
+		l.watch(n.stream)
+	}
 }
 
 // finished waits for the end of those lanes that have been used. It returns
@@ -202,7 +216,7 @@ func (l *link) finished(ids ...laneID) bool {
 	for _, id := range ids {
 		n := l.out[id]
 		n.mu.Lock()
-		used := n.running
+		used := n.used
 		n.mu.Unlock()
 		if !used {
 			continue
@@ -219,12 +233,10 @@ func (l *link) finished(ids ...laneID) bool {
 // flush encodes a batch and writes it in one go. The fuse blows if the peer
 // does not take it in time. What was written by then may be half a frame, so
 // the stream is of no use any more.
-func (n *lane) flush(batch []gossip.Message, fuse *time.Timer) error {
+func (n *lane) flush(f *flush) error {
 	t := n.link.t
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	b := (*buf)[:0]
-	for _, m := range batch {
+	b := f.bytes[:0]
+	for _, m := range f.batch {
 		start := len(b)
 		var err error
 		if b, err = wire.AppendFrame(b, m); err != nil {
@@ -240,9 +252,9 @@ func (n *lane) flush(batch []gossip.Message, fuse *time.Timer) error {
 			t.cfg.Trace(Out, gossip.PeerID(n.link.peer), m)
 		}
 	}
-	*buf = b
-	fuse.Reset(t.timing.flush)
-	defer fuse.Stop()
+	f.bytes = b
+	n.fuse.Reset(t.timing.flush)
+	defer n.fuse.Stop()
 	if l := n.link; l.quota > 0 && l.carried[Out].Load()+int64(len(b)) > l.quota*7/8 {
 		return errRationed // or the relay would cut it in the middle
 	}
@@ -251,10 +263,23 @@ func (n *lane) flush(batch []gossip.Message, fuse *time.Timer) error {
 	return err
 }
 
-var buffers = sync.Pool{New: func() any {
-	b := make([]byte, 0, flushSize+flushSize/2)
-	return &b
-}}
+// flush is what a writer has in hand, and its memory, which writers share.
+type flush struct {
+	batch []gossip.Message
+	bytes []byte
+}
+
+var flushes = sync.Pool{New: func() any { return new(flush) }}
+
+// free gives the memory back, but not that of what is rare: the largest messages
+// on top of a full flush.
+func (f *flush) free() {
+	clear(f.batch)
+	if cap(f.bytes) > 2*flushSize || cap(f.batch) > 1024 {
+		return
+	}
+	flushes.Put(f)
+}
 
 // sizeOf is about the size of a message's frame.
 func sizeOf(m gossip.Message) int {

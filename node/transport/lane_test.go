@@ -40,7 +40,7 @@ func TestFifo(t *testing.T) {
 
 // newLane is a lane whose writer is not running.
 func newLane(id laneID) *lane {
-	return &lane{id: id, wake: make(chan struct{}, 1), running: true}
+	return &lane{id: id, running: true}
 }
 
 // TestQueue: urgent messages go first, both sorts are bounded, and what was

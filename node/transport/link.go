@@ -105,7 +105,7 @@ func (t *Transport) newLink(p peer.ID, rem *remote, in *inbound) {
 	l.ctx, l.cancel = context.WithCancel(t.ctx)
 	l.credit.Store(1)
 	for id := range lanes {
-		l.out[id] = &lane{link: l, id: id, wake: make(chan struct{}, 1), finished: make(chan struct{})}
+		l.out[id] = &lane{link: l, id: id, finished: make(chan struct{})}
 	}
 	if in != nil {
 		l.pair(in)
@@ -117,11 +117,10 @@ func (t *Transport) newLink(p peer.ID, rem *remote, in *inbound) {
 	go l.run()
 }
 
-// run is the life of a link. It alone emits LinkUp, DialFailed and LinkDown, and
-// gives way to the peer's next link after the last of them.
+// run makes a link. It emits LinkUp or DialFailed, and conclude LinkDown; the link
+// gives way to the peer's next one after the last of them.
 func (l *link) run() {
 	t := l.t
-	defer t.exit(l.peer, l.rem)
 	in, err := l.greet()
 	if err != nil {
 		l.fail(endOpen, err) // unless it knows a reason already
@@ -130,10 +129,7 @@ func (l *link) run() {
 	isUp := l.stage == greeting
 	if isUp {
 		l.stage, l.since = up, time.Now()
-		n := l.out[gossipLane]
-		l.quota, l.lifetime = allowance(n.stream.Conn())
-		n.running = true
-		n.start()
+		l.quota, l.lifetime = allowance(l.out[gossipLane].stream.Conn())
 		l.startReading(gossipLane, in)
 		l.rem.notify()
 	}
@@ -141,23 +137,30 @@ func (l *link) run() {
 	t.mu.Unlock()
 
 	if isUp {
-		l.serve(dialled)
-	} else {
-		l.close()
-		close(l.done)
-		l.report(dialled)
-		if dialled {
-			t.cfg.Emit(gossip.DialFailed{Peer: gossip.PeerID(l.peer)})
-		}
+		l.begin(dialled) // and conclude does the rest
+		return
 	}
-	t.mu.Lock()
-	l.rem.link = nil
-	l.rem.notify()
-	t.mu.Unlock()
+	l.close()
+	close(l.done)
+	l.report(dialled)
+	if dialled {
+		t.cfg.Emit(gossip.DialFailed{Peer: gossip.PeerID(l.peer)})
+	}
+	l.makeWay()
 }
 
-// serve is a link's life from LinkUp to LinkDown.
-func (l *link) serve(dialled bool) {
+// makeWay is the last thing that a link does.
+func (l *link) makeWay() {
+	l.t.mu.Lock()
+	l.rem.link = nil
+	l.rem.notify()
+	l.t.mu.Unlock()
+	l.t.exit(l.peer, l.rem)
+}
+
+// begin tells that a link is up. From then until it ends nothing of it runs but
+// the readers of the peer's streams, and one that watches this node's.
+func (l *link) begin(dialled bool) {
 	t := l.t
 	log.Debugf("link to %s is up, agent %q", l.peer, l.theirs.Agent)
 	t.host.ConnManager().Protect(l.peer, tag)
@@ -172,13 +175,18 @@ func (l *link) serve(dialled bool) {
 		t.wg.Go(func() { l.ration(conn) })
 	}
 	close(l.announced)
-	<-l.ending
+}
+
+// conclude is the end of a link that was up. It runs from end on.
+func (l *link) conclude() {
+	<-l.announced
 	l.finish()
 	close(l.done)
 	l.readers.Wait()
-	t.host.ConnManager().Unprotect(l.peer, tag)
+	l.t.host.ConnManager().Unprotect(l.peer, tag)
 	l.report(false)
-	t.cfg.Emit(gossip.LinkDown{Peer: gossip.PeerID(l.peer)})
+	l.t.cfg.Emit(gossip.LinkDown{Peer: gossip.PeerID(l.peer)})
+	l.makeWay()
 }
 
 // report counts and notes why a link ended, or did not come up.
@@ -212,6 +220,8 @@ func (l *link) end(why cause, err error, how manner) {
 	}
 	if l.stage == greeting {
 		how = reset
+	} else {
+		go l.conclude()
 	}
 	l.stage, l.why, l.err, l.how = over, why, err, how
 	if how == reset {
@@ -321,11 +331,20 @@ func (l *link) own(s network.Stream) bool {
 	return true
 }
 
-// adoptOut gives a lane its stream and watches it.
+// adoptOut gives a lane its stream. That of the gossip lane is watched, and with
+// it the link: what ends one of a peer's streams before its time ends all. On the
+// others the peer's end is awaited when this node's is written.
 func (l *link) adoptOut(n *lane, s network.Stream) {
 	l.t.mu.Lock()
 	n.stream = s
 	l.own(s)
+	if n.id != gossipLane {
+		l.t.mu.Unlock()
+		return
+	}
+	n.mu.Lock()
+	n.used = true
+	n.mu.Unlock()
 	l.others.Add(1)
 	l.t.wg.Add(1)
 	l.t.mu.Unlock()
