@@ -66,7 +66,7 @@ const (
 type Mail struct {
 	cfg     Config
 	self    peer.ID
-	opening chan carried
+	opening openings
 
 	mu    sync.Mutex
 	told  *told
@@ -86,12 +86,51 @@ type carried struct {
 	sealed []byte
 }
 
+// openings are carried rumors that wait to be tried, up to maxOpening. Most nodes
+// have none most of the time, and then they take no memory.
+type openings struct {
+	more chan struct{} // has room for one: there are some
+
+	mu      sync.Mutex
+	waiting []carried
+}
+
+// add returns false if there is no room.
+func (o *openings) add(c carried) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) >= maxOpening {
+		return false
+	}
+	o.waiting = append(o.waiting, c)
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// next takes out the one that waits longest.
+func (o *openings) next() (c carried, ok bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.waiting) == 0 {
+		return c, false
+	}
+	c = o.waiting[0]
+	o.waiting[0] = carried{}
+	if o.waiting = o.waiting[1:]; len(o.waiting) == 0 {
+		o.waiting = nil
+	}
+	return c, true
+}
+
 // New reads what the store has. Nothing is sent before Run.
 func New(cfg Config) (*Mail, error) {
 	m := &Mail{
 		cfg:     cfg,
 		self:    cfg.Identity.ID(),
-		opening: make(chan carried, maxOpening),
+		opening: openings{more: make(chan struct{}, 1)},
 		told:    newTold(),
 		inbox:   newInbox(time.Now()),
 		sent:    newOutbox(),
@@ -157,9 +196,7 @@ func (m *Mail) sweep(now time.Time) {
 
 // Carried takes in a private rumor that everybody carries. It never blocks.
 func (m *Mail) Carried(origin peer.ID, sealed []byte) {
-	select {
-	case m.opening <- carried{origin, sealed}:
-	default:
+	if !m.opening.add(carried{origin, sealed}) {
 		m.count.overflow.Add(1)
 	}
 }
@@ -167,10 +204,13 @@ func (m *Mail) Carried(origin peer.ID, sealed []byte) {
 // openAll tries the carried rumors, as many at once as one write to the disk is
 // worth.
 func (m *Mail) openAll(ctx context.Context) {
-	for {
-		select {
-		case c := <-m.opening:
+	for ctx.Err() == nil {
+		if c, ok := m.opening.next(); ok {
 			m.take(c.origin, c.sealed, Relayed)
+			continue
+		}
+		select {
+		case <-m.opening.more:
 		case <-ctx.Done():
 			return
 		}
