@@ -48,22 +48,18 @@ type own struct {
 func (s *Service) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	work := make(chan func())
-	for range maxSpreads {
-		wg.Go(func() {
-			for do := range work {
-				do()
-			}
-		})
-	}
-	defer close(work)
+	slots := make(chan struct{}, maxSpreads)
 	begin := func(do func()) bool {
 		select {
-		case work <- do:
-			return true
+		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return false
 		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			do()
+		})
+		return true
 	}
 	tick := time.NewTicker(keepTick)
 	defer tick.Stop()
