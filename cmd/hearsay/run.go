@@ -43,6 +43,7 @@ func (a *app) run(ctx context.Context) error {
 	if err := setLogLevel(cfg.LogLevel); err != nil {
 		return err
 	}
+	limitMemory(cfg.MemoryLimit)
 	as, err := assemble(cfg)
 	if err != nil {
 		return err

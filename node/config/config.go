@@ -197,6 +197,11 @@ type Config struct {
 	// is expired is never delivered. 10 s…24 h, default 1 h.
 	Lifetime time.Duration
 
+	// MemoryLimit (memory_limit) is how many MiB of memory Go's collector keeps
+	// to, as far as what must be kept lets it. 0 = any number, else 32…1048576,
+	// default 256.
+	MemoryLimit int
+
 	// LogLevel (log_level) is the least severity that is logged: error, warn,
 	// info or debug. Default warn.
 	LogLevel slog.Level
@@ -238,6 +243,7 @@ func Default() *Config {
 		AntiEntropy:       10 * time.Second,
 		ContinueMongering: 0.5,
 		Lifetime:          time.Hour,
+		MemoryLimit:       256,
 		LogLevel:          slog.LevelWarn,
 	}
 }

@@ -120,6 +120,9 @@ func drawConfig(t *rapid.T) *Config {
 	c.AntiEntropy = span(100*time.Millisecond, time.Hour, true, "anti-entropy")
 	c.ContinueMongering = rapid.Float64Range(0, 1).Draw(t, "mongering")
 	c.Lifetime = span(10*time.Second, 24*time.Hour, false, "lifetime")
+	if c.MemoryLimit = num(31, 1<<20, "memory"); c.MemoryLimit == 31 {
+		c.MemoryLimit = 0
+	}
 	c.LogLevel = rapid.SampledFrom([]slog.Level{slog.LevelError, slog.LevelWarn, slog.LevelInfo, slog.LevelDebug}).Draw(t, "level")
 	return c
 }

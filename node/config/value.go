@@ -113,6 +113,21 @@ func number[T ~int | ~uint8](field func(*Config) *T, lo, hi int, unit string) co
 	}
 }
 
+// numberOrZero takes lo to hi, and 0, which means zero.
+func numberOrZero(field func(*Config) *int, lo, hi int, unit, zero string) codec {
+	c := number(field, 0, hi, unit)
+	c.allowed = fmt.Sprintf("%d to %d%s, 0 = %s", lo, hi, unit, zero)
+	parse := c.parse
+	c.parse = func(c *Config, v string) error {
+		err := parse(c, v)
+		if n := *field(c); err == nil && n != 0 && n < lo {
+			err = fmt.Errorf("%s is out of range", quote(v))
+		}
+		return err
+	}
+	return c
+}
+
 // hexDigits reads the difficulty as the predecessors count it, a digit being 4 bits.
 func hexDigits(field func(*Config) *int, most int) codec {
 	return codec{
