@@ -11,6 +11,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/discovery"
+	"hearsay/node/gossip"
 	"hearsay/node/health"
 	"hearsay/node/transport"
 )
@@ -19,6 +20,10 @@ import (
 // least twice that, or none.
 const healthPause = 2500 * time.Millisecond
 
+// coreAge is how old what is known of the core may be when nobody asks: every look
+// into it copies all that it knows.
+const coreAge = 4 * healthPause
+
 // healthWatch is what the node thinks of its own health.
 type healthWatch struct {
 	monitor health.Monitor
@@ -26,6 +31,15 @@ type healthWatch struct {
 	mu       sync.Mutex
 	judge    health.Judge
 	reported []health.Condition // from outside
+	core     coreFacts
+}
+
+// coreFacts is what of the core has to do with health.
+type coreFacts struct {
+	at         time.Time // of the look, zero = there was none
+	candidates bool
+	counters   gossip.Counters
+	copied     gossip.PeerID // by whom that was learnt, "" = the hostkey is not
 }
 
 // troubles are failures that last, in the system's words.
@@ -43,7 +57,7 @@ func (n *Node) trouble(which *string, err error) {
 // Findings is what a user should know of the node's health, the worst first.
 // Doctor, dashboard and metrics show these and no others.
 func (n *Node) Findings() []health.Finding {
-	n.examine()
+	n.examine(0)
 	return n.health.monitor.Findings(time.Now())
 }
 
@@ -61,7 +75,7 @@ func (n *Node) watchHealth(ctx context.Context) {
 	tick := time.NewTicker(healthPause)
 	defer tick.Stop()
 	for {
-		n.examine()
+		n.examine(coreAge)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -70,31 +84,61 @@ func (n *Node) watchHealth(ctx context.Context) {
 	}
 }
 
-// examine looks at the node once.
-func (n *Node) examine() {
-	f := n.facts()
+// examine looks at the node once, with what is known of the core if that is not
+// too old.
+func (n *Node) examine(old time.Duration) {
+	f := n.facts(old)
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
 	n.health.monitor.Update(f.Now, append(n.health.judge.Conditions(f), n.health.reported...))
 }
 
+// lookAtCore is what is known of the core if that is not too old, or what it says
+// now. It returns false while the loop stands still.
+func (n *Node) lookAtCore(old time.Duration) (coreFacts, bool) {
+	n.health.mu.Lock()
+	c := n.health.core
+	n.health.mu.Unlock()
+	if !c.at.IsZero() && time.Since(c.at) < old {
+		select {
+		case <-n.watchdog.standing():
+			return coreFacts{}, false
+		default:
+			return c, true
+		}
+	}
+	st, turns := n.coreStatusInTime()
+	if !turns {
+		return coreFacts{}, false
+	}
+	c = coreFacts{at: time.Now(), candidates: len(st.Candidates) > 0, counters: st.Counters}
+	if !st.Copied.IsZero() {
+		c.copied = st.CopiedBy
+	}
+	n.health.mu.Lock()
+	defer n.health.mu.Unlock()
+	n.health.core = c
+	return c, true
+}
+
 // facts is what the node knows of itself.
-func (n *Node) facts() health.Facts {
-	core, turns := n.coreStatusInTime()
+func (n *Node) facts(old time.Duration) health.Facts {
+	core, turns := n.lookAtCore(old)
 	if !turns {
 		return health.Facts{Now: time.Now(), Stuck: true}
 	}
+	links := n.links.Links()
 	found := n.finder.Status()
 	f := health.Facts{
 		Now:           time.Now(),
 		Started:       n.started,
-		Neighbours:    len(core.Neighbours),
+		Neighbours:    len(links),
 		MustListen:    len(n.cfg.Listen) > 0,
-		Ways:          len(n.cfg.Contacts) > 0 || n.cfg.MDNS || len(core.Candidates) > 0,
+		Ways:          len(n.cfg.Contacts) > 0 || n.cfg.MDNS || core.candidates,
 		Difficulty:    n.cfg.DifficultyBits,
-		BadWork:       core.Counters.BadWork,
-		VotesTimedOut: core.Counters.VotesTimedOut,
-		Lags:          core.Counters.Lags,
+		BadWork:       core.counters.BadWork,
+		VotesTimedOut: core.counters.VotesTimedOut,
+		Lags:          core.counters.Lags,
 		StateDir:      n.cfg.StateDir,
 		DiskFree:      -1,
 	}
@@ -111,8 +155,8 @@ func (n *Node) facts() health.Facts {
 	if m := found.MDNS; m.On {
 		f.Multicast = health.Multicast{On: true, Running: m.Running, Error: m.LastError, Unfit: health.Unfit()}
 	}
-	if !core.Copied.IsZero() {
-		f.Copied = peer.ID(core.CopiedBy).String()
+	if core.copied != "" {
+		f.Copied = peer.ID(core.copied).String()
 	}
 	if n.cfg.StateDir != "" {
 		f.DiskFree = health.DiskFree(n.cfg.StateDir)
@@ -122,7 +166,7 @@ func (n *Node) facts() health.Facts {
 	n.mu.Lock()
 	f.EpochError, f.JournalError, f.MailError = n.troubles.epoch, n.troubles.journal, n.troubles.mail
 	n.mu.Unlock()
-	for _, l := range n.links.Links() {
+	for _, l := range links {
 		if l.Relayed {
 			f.Relayed++
 		}

@@ -29,10 +29,10 @@ func TestFacts(t *testing.T) {
 	stranger, _ := startNode(t, func(c *Config) { c.Network = "another" })
 	introduce(n, stranger)
 	eventually(t, "the silent contact and the other network", func() bool {
-		f := n.facts()
+		f := n.facts(0)
 		return len(f.Contacts) == 1 && len(f.OtherNetwork) == 1
 	})
-	f := n.facts()
+	f := n.facts(0)
 	if c := f.Contacts[0]; c.Address != "127.0.0.1:1" || !strings.Contains(c.Error, "refused") {
 		t.Errorf("contact %+v", c)
 	}
@@ -65,6 +65,27 @@ func TestFacts(t *testing.T) {
 	n.trouble(&n.troubles.epoch, nil)
 	if finding(n, health.EpochBlocked) != nil {
 		t.Error("what is over is still found")
+	}
+}
+
+// A look into the core serves for a while where nobody asks, and everything else is
+// looked at all the same.
+func TestLooksIntoTheCoreAreFew(t *testing.T) {
+	n, _ := startNode(t, nil)
+	at := func() time.Time {
+		n.health.mu.Lock()
+		defer n.health.mu.Unlock()
+		return n.health.core.at
+	}
+	eventually(t, "the node's own first look", func() bool { return !at().IsZero() })
+	n.facts(0)
+	first := at()
+	n.trouble(&n.troubles.epoch, errors.New("no space"))
+	if f := n.facts(time.Hour); at() != first || f.EpochError != "no space" {
+		t.Errorf("looked at %v and %v, facts %+v", first, at(), f)
+	}
+	if n.facts(0); !at().After(first) {
+		t.Error("who asks is told what was known before")
 	}
 }
 

@@ -92,6 +92,9 @@ func TestLoopStandsStill(t *testing.T) {
 	hold := make(chan struct{})
 	n.post(func(time.Time) { <-hold })
 	eventually(t, "the loop is found to stand still", func() bool { return finding(n, health.LoopStuck) != nil })
+	if !n.facts(time.Hour).Stuck {
+		t.Error("who is content with what was known of the core takes the loop for turning")
+	}
 	if f := n.Findings(); len(f) != 1 || f[0].Severity != health.Error {
 		t.Errorf("found %+v, of a node of which nothing else can be known", f)
 	}
