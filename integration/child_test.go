@@ -35,11 +35,11 @@ const childEnv = "HEARSAY_INTEGRATION_CHILD"
 // childConfig is what a child does.
 type childConfig struct {
 	Role  string
-	Dir   string // state folder of a node
+	Dir   string // state folder of a node; peer ID of one that is dialled
 	Flood bool   // announce from the start
-	API   string // address that a module dials
+	API   string // address that a module, or a dialer, dials
 	Types []uint16
-	Open  int // > 0: it looks for so many neighbours itself, by peer exchange, and says what it hears
+	Open  int // > 0: it looks for so many neighbours itself, by peer exchange, and says what it hears; dials a second
 
 	Speaks          string // what a router does: NAT-PMP or UPnP
 	Inside, Outside string // addresses of a router
@@ -75,6 +75,11 @@ const (
 	//	unmapped OUTSIDE
 	// until its input ends.
 	roleRouter = "router"
+	// A dialer opens Open connections a second to the node Dir at API, and prints
+	//	dialling
+	//	dialled ALL MADE NANOSECONDS   how many, and the 99th percentile of those made
+	// until its input ends.
+	roleDialer = "dialer"
 )
 
 func childMain(text string) error {
@@ -100,6 +105,8 @@ func childMain(text string) error {
 		return childModule(ctx, cfg, commands)
 	case roleRouter:
 		return childRouter(ctx, cfg)
+	case roleDialer:
+		return childDialer(ctx, cfg)
 	}
 	return errors.New("unknown role " + cfg.Role)
 }
