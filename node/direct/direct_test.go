@@ -3,6 +3,7 @@ package direct
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -39,12 +40,12 @@ type inbox struct {
 	from   []peer.ID
 	got    [][]byte
 	answer Answer
-	hold   chan struct{} // waits for it, unless nil
+	hold   func() // is called first, unless nil
 }
 
 func (i *inbox) receive(from peer.ID, sealed []byte) Answer {
 	if i.hold != nil {
-		<-i.hold
+		i.hold()
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -96,14 +97,13 @@ func TestSend(t *testing.T) {
 
 // The sender's patience ends a message that is not answered, and no goroutine stays.
 func TestPatience(t *testing.T) {
-	in := &inbox{hold: make(chan struct{})}
-	from, to := pair(t, in)
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	if _, err := from.Send(ctx, to.host.ID(), []byte("x")); err == nil || !strings.Contains(err.Error(), "no answer") {
+	ctx, cancel := context.WithCancel(t.Context())
+	release := make(chan struct{})
+	from, to := pair(t, &inbox{hold: func() { cancel(); <-release }}) // when the message is there
+	if _, err := from.Send(ctx, to.host.ID(), []byte("x")); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "no answer") {
 		t.Errorf("%v", err)
 	}
-	close(in.hold)
+	close(release)
 }
 
 // raw writes bytes on a stream of its own and returns the answer, -1 = none.
