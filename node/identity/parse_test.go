@@ -187,12 +187,16 @@ func bigRSA(t testing.TB, bits int, exponent int64) string {
 func TestParseRefusesLargeKeysQuickly(t *testing.T) {
 	for _, bits := range []int{16384, 65536, 98304} {
 		key := []byte(bigRSA(t, bits, 65537))
-		start := time.Now()
-		if _, err := Parse(key); err == nil {
-			t.Errorf("RSA with %d bits accepted", bits)
+		quickest := time.Hour
+		for range 5 { // others may have had the processor, but not each time
+			start := time.Now()
+			if _, err := Parse(key); err == nil {
+				t.Errorf("RSA with %d bits accepted", bits)
+			}
+			quickest = min(quickest, time.Since(start))
 		}
-		if took := time.Since(start); took > 100*time.Millisecond {
-			t.Errorf("refusing RSA with %d bits took %v", bits, took)
+		if quickest > 100*time.Millisecond {
+			t.Errorf("refusing RSA with %d bits took %v", bits, quickest)
 		}
 	}
 }
