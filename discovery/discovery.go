@@ -66,7 +66,7 @@ type Candidate struct {
 	Types []uint16
 }
 
-// DefaultPollInterval is how often the network interfaces are looked at.
+// DefaultPollInterval is how often changes of the network interfaces are looked for.
 const DefaultPollInterval = 2 * time.Second
 
 // maxContacts bounds the configured contacts: each has a goroutine.
@@ -111,8 +111,8 @@ type Config struct {
 	// Kademlia looks in the network's DHT. It needs a first peer from elsewhere.
 	Kademlia bool
 
-	// PollInterval is how often the network interfaces are looked at. Default:
-	// DefaultPollInterval.
+	// PollInterval is how often changes of the network interfaces are looked for.
+	// Default: DefaultPollInterval.
 	PollInterval time.Duration
 }
 
@@ -229,6 +229,8 @@ func (d *Discovery) Run(ctx context.Context) error {
 	if d.started.Swap(true) {
 		return errors.New("discovery: Run was called before: make a new Discovery")
 	}
+	stop := d.watch.listening(d.cfg.Host.Network().ListenAddresses)
+	defer stop()
 	var wg sync.WaitGroup
 	d.watch.look()
 	wg.Go(func() { d.watch.run(ctx, d.cfg.PollInterval) })

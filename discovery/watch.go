@@ -76,11 +76,14 @@ func observe(listening []ma.Multiaddr) (surroundings, error) {
 	return s, nil
 }
 
-// watcher tells when the surroundings change. It polls: two system calls per
-// interface, on every system that Go knows, against code for each kernel's
-// notifications.
+// watcher tells when the surroundings change. It polls, as it can on every system
+// that Go knows; where it is known how the kernel tells of changes, it looks only
+// when something was told, and now and then all the same.
 type watcher struct {
 	observe func() (surroundings, error)
+	// told, unless nil, reports whether there may be something new since it was
+	// asked last.
+	told func() bool
 
 	mu      sync.Mutex
 	now     surroundings
@@ -116,15 +119,41 @@ func (w *watcher) look() {
 	w.changed = make(chan struct{})
 }
 
+// lookAnyway is after how many polls without anything new the watcher looks.
+const lookAnyway = 15
+
 func (w *watcher) run(ctx context.Context, every time.Duration) {
 	t := time.NewTicker(every)
 	defer t.Stop()
-	for {
+	for spared := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			w.look()
 		}
+		// First asked, then looked: what changes meanwhile is told the next time.
+		if spared++; spared < lookAnyway && w.told != nil && !w.told() {
+			continue
+		}
+		spared = 0
+		w.look()
 	}
+}
+
+// listening has the watcher look when the kernel has told something or the listen
+// addresses are others than before, until stop. Where the kernel cannot be heard
+// it looks each time.
+func (w *watcher) listening(addrs func() []ma.Multiaddr) (stop func()) {
+	n, err := openNotices()
+	if err != nil {
+		return func() {}
+	}
+	before := addrs()
+	w.told = func() bool {
+		now := addrs()
+		same := slices.EqualFunc(now, before, ma.Multiaddr.Equal)
+		before = now
+		return n.any() || !same
+	}
+	return n.close
 }

@@ -93,3 +93,35 @@ func BenchmarkObserve(b *testing.B) {
 		}
 	}
 }
+
+// TestWatcherSparesLooks: it does not look while it is told that nothing is new, for
+// some time, and at once when something is.
+func TestWatcherSparesLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var looks atomic.Int32
+		var news atomic.Bool
+		w := newWatcher(func() (surroundings, error) { looks.Add(1); return surroundings{}, nil })
+		w.told = news.Load
+		var running sync.WaitGroup
+		running.Go(func() { w.run(ctx, time.Second) })
+		defer running.Wait()
+		defer cancel()
+		after := func(polls int, want int32) {
+			t.Helper()
+			time.Sleep(time.Duration(polls) * time.Second)
+			synctest.Wait()
+			if n := looks.Load(); n != want {
+				t.Errorf("%d looks, want %d", n, want)
+			}
+		}
+		after(lookAnyway-1, 0)
+		after(1, 1)
+		news.Store(true)
+		after(1, 2)
+		after(1, 3)
+		news.Store(false)
+		after(lookAnyway-1, 3)
+		after(1, 4)
+	})
+}
