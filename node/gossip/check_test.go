@@ -87,7 +87,7 @@ func TestCheck(t *testing.T) {
 		"will be asked for":             func(s *State) { s.missingOrder = nil },
 		"is here and counts as missing": func(s *State) { id := pick(s, kept).r.ID.Short(); s.missing[id] = &missing{id: id, group: 7} },
 		"in the order of forgetting":    func(s *State) { s.sources[sourceKey{7, "Z"}] = new(source) },
-		"the tree of \"Z\"":             func(s *State) { s.links["A"].rooted[sourceKey{7, "Z"}] = true },
+		"the tree of \"Z\"":             func(s *State) { put(&s.links["A"].rooted, sourceKey{7, "Z"}, true) },
 		"short ID stands for":           func(s *State) { s.store.short[ShortID{1}] = RumorID{1} },
 		"short IDs for": func(s *State) {
 			s.store.short[ShortID{1}] = RumorID{1}

@@ -1,7 +1,6 @@
 package gossip
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -104,7 +103,7 @@ func (s *State) sharePresences(l *link) {
 // syncType compares a data type that is new here with all who take it.
 func (s *State) syncType(dataType uint16) {
 	for _, l := range s.linkOrder {
-		if l != nil && l.interests[dataType] {
+		if l != nil && l.interests.has(dataType) {
 			s.shared(l, GroupOf(dataType))
 		}
 	}
@@ -113,7 +112,7 @@ func (s *State) syncType(dataType uint16) {
 // syncWith compares everything shared with one neighbour.
 func (s *State) syncWith(l *link) {
 	s.enqueueSync(l, GroupPresence)
-	for _, t := range slices.Sorted(maps.Keys(l.interests)) {
+	for _, t := range l.interests {
 		if s.takers[t] > 0 {
 			s.enqueueSync(l, GroupOf(t))
 		} else {
@@ -136,7 +135,7 @@ func (s *State) syncRound() time.Time {
 	if l := s.longestUncompared((*link).uncomparedSince); l != nil {
 		s.syncWith(l)
 		for _, t := range s.interests() {
-			if l.interests[t] {
+			if l.interests.has(t) {
 				continue
 			}
 			if taker := s.longestUncompared(takerOf(t)); taker != nil {
@@ -175,7 +174,7 @@ func (s *State) longestUncompared(since func(*link, *State) (time.Time, bool)) *
 // compared.
 func (l *link) uncomparedSince(s *State) (time.Time, bool) {
 	since := l.compared[GroupPresence]
-	for t := range l.interests {
+	for _, t := range l.interests {
 		if s.takers[t] > 0 {
 			since = earlier(since, l.compared[GroupOf(t)])
 		}
@@ -185,7 +184,7 @@ func (l *link) uncomparedSince(s *State) (time.Time, bool) {
 
 // takerOf is when a data type was compared with a neighbour that takes it.
 func takerOf(t uint16) func(*link, *State) (time.Time, bool) {
-	return func(l *link, _ *State) (time.Time, bool) { return l.compared[GroupOf(t)], l.interests[t] }
+	return func(l *link, _ *State) (time.Time, bool) { return l.compared[GroupOf(t)], l.interests.has(t) }
 }
 
 func (s *State) enqueueSync(l *link, g Group) {
@@ -254,7 +253,7 @@ func (s *State) ended(g Group, c *comparison) {
 		c.queue = slices.Insert(c.queue, 0, c.peer)
 	}
 	if l := s.links[c.peer]; l != nil {
-		l.compared[g] = s.now
+		put(&l.compared, g, s.now)
 	}
 	c.peer = ""
 	s.advance(g, c)

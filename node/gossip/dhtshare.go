@@ -69,7 +69,7 @@ func (s *State) dispensable(fresh *link) *link {
 			return nil
 		}
 		if s.missingTakers(t) >= 0 {
-			links = slices.DeleteFunc(links, func(l *link) bool { return l.interests[t] })
+			links = slices.DeleteFunc(links, func(l *link) bool { return l.interests.has(t) })
 		}
 	}
 	if len(links) == 0 {

@@ -128,6 +128,15 @@ func (s *State) planDial(c *candidate) {
 		}
 		at = later(at, c.known.Add(strangerPause))
 	}
+	if !c.wanted && !s.stranger(c) {
+		until, waits := s.fillWait()
+		if waits && until.IsZero() && !c.apart {
+			return // a dial that ends comes by all of them
+		}
+		if !c.apart {
+			at = later(at, until)
+		}
+	}
 	s.schedule(taskDial, later(at, s.now))
 }
 
@@ -246,28 +255,39 @@ func (s *State) dialMissing() time.Time {
 	}
 	places := s.places()
 	full := places <= 0
-	if !full {
+	s.grown = s.grown || places+s.dials <= 0
+	until, waits := s.fillWait()
+	if !full && !waits {
 		s.drawMembers(places)
 	}
-	s.grown = s.grown || places+s.dials <= 0
 	s.drawTakers()
-	var ready []*candidate
+	// While a place may not be filled yet, only those are looked at that are dialled
+	// for a reason: newcomers come here with each peer that they hear of.
+	var room [maxCandidates]*candidate
+	ready := room[:0]
 	var next time.Time
+	if waits && !full {
+		next = until // then the presences are drawn from, too
+	}
 	for _, c := range s.candidateOrder {
 		at := c.next
 		switch {
 		case c.dialling || c.gone || c.linked || s.isBanned(c.peer):
 			continue
-		case full && c.wanted:
-		case full && !c.missed && !s.apart(c):
+		case c.wanted || c.missed:
+		case full && !s.apart(c):
 			continue
-		case full && !c.missed:
+		case full:
 			at = later(later(at, c.known.Add(strangerPause)), s.strangerAt)
+		case waits && !s.apart(c):
+			continue
+		case waits:
+			at = later(at, c.known.Add(strangerPause))
 		}
 		if !at.After(s.now) {
 			ready = append(ready, c)
-		} else if next.IsZero() || at.Before(next) {
-			next = at
+		} else {
+			next = sooner(next, at)
 		}
 	}
 	if len(ready) == 0 {
@@ -285,8 +305,8 @@ func (s *State) dialMissing() time.Time {
 			// a dial that ends, or a link that is lost, comes back here
 		case places <= 0 && !c.wanted && !c.missed && s.strangerAt.After(s.now):
 			s.schedule(taskDial, s.strangerAt)
-		case !reason && s.mayFill().After(s.now):
-			s.schedule(taskDial, s.mayFill())
+		case !reason && s.waitsToFill():
+			// it is looked at again then
 		case c.net != "" && chosen[c.net] >= groupLinks && !reason:
 			left = append(left, c)
 		case !s.mayFromDHT(c, dht):
@@ -307,11 +327,7 @@ func (s *State) dialMissing() time.Time {
 		}
 	}
 	for _, c := range left {
-		if s.mayFill().After(s.now) {
-			s.schedule(taskDial, s.mayFill())
-			break
-		}
-		if s.dials >= maxDials || places <= 0 || s.othersThan(chosen) || s.noDialBefore().After(s.now) {
+		if s.waitsToFill() || s.dials >= maxDials || places <= 0 || s.othersThan(chosen) || s.noDialBefore().After(s.now) {
 			break
 		}
 		if !s.mayFromDHT(c, dht) {
@@ -327,15 +343,25 @@ func (s *State) dialMissing() time.Time {
 	return next
 }
 
-// mayFill is when a place may be filled, see firstTime.
-func (s *State) mayFill() time.Time {
+// fillWait reports whether a place may not be filled yet, see firstTime, and until
+// when; zero = until a dial ends.
+func (s *State) fillWait() (until time.Time, waits bool) {
 	switch {
 	case s.grown || len(s.links) == 0:
-		return time.Time{}
+		return time.Time{}, false
 	case s.dials >= fillDials:
-		return s.now.Add(fillPace) // or when a dial ends
+		return time.Time{}, true
 	}
-	return s.fillAt
+	return s.fillAt, s.fillAt.After(s.now)
+}
+
+// waitsToFill is fillWait for one that has to be dialled as soon as that is over.
+func (s *State) waitsToFill() bool {
+	until, waits := s.fillWait()
+	if waits {
+		s.schedule(taskDial, until)
+	}
+	return waits
 }
 
 // filling notes that a place is being filled.
@@ -362,51 +388,48 @@ func (s *State) dial(c *candidate) {
 // much.
 func (s *State) inOrder(ready []*candidate, places int, chosen map[NetGroup]int) []*candidate {
 	s.cfg.Rand.Shuffle(len(ready), func(i, j int) { ready[i], ready[j] = ready[j], ready[i] })
-	sampled := make(map[PeerID]bool)
+	var sampled []PeerID
 	for range min(places, maxDials) {
 		if s.cfg.Rand.IntN(sampleShare) == 0 {
-			for _, r := range s.sampler.sample(1) {
-				sampled[r.Peer] = true
+			if r, ok := s.sampler.one(); ok {
+				sampled = append(sampled, r.Peer)
 			}
 		}
 	}
-	type key struct {
-		c             *candidate
-		turn, quality int
-	}
-	keys := make([]key, len(ready))
+	// One number says how good each is, the least first, and where it is in ready.
+	var ranks [maxCandidates]uint64
+	const turnAt, placeBits = 18, 16
+	keys, groups := ranks[:0], false
 	for i, c := range ready {
-		k := key{c: c}
+		quality := uint64(2)
 		switch {
-		case sampled[c.peer]:
-			k.quality = 0
+		case slices.Contains(sampled, c.peer):
+			quality = 0
 		case s.now.Sub(c.reached) < metLately:
-			k.quality = 1
-		default:
-			k.quality = 2
+			quality = 1
 		}
-		keys[i] = k
+		k := uint64(min(c.fails, 1<<16-1))<<(turnAt+16) | quality<<placeBits | uint64(i)
+		if !c.anchor {
+			k |= 1 << 63
+		}
+		keys = append(keys, k)
+		groups = groups || c.net != ""
 	}
-	compare := func(a, b key) int {
-		if a.c.anchor != b.c.anchor {
-			if a.c.anchor {
-				return -1
+	slices.Sort(keys)
+	if groups {
+		turns := make(map[NetGroup]int)
+		for i, k := range keys {
+			if net := ready[k&(1<<placeBits-1)].net; net != "" {
+				keys[i] |= uint64(min(chosen[net]+turns[net], 1<<16-1)) << turnAt
+				turns[net]++
 			}
-			return 1
 		}
-		return cmp.Or(cmp.Compare(a.c.fails, b.c.fails), cmp.Compare(a.turn, b.turn), cmp.Compare(a.quality, b.quality))
+		slices.Sort(keys)
 	}
-	slices.SortStableFunc(keys, compare)
-	turns := make(map[NetGroup]int)
-	for i := range keys {
-		if net := keys[i].c.net; net != "" {
-			keys[i].turn = chosen[net] + turns[net]
-			turns[net]++
-		}
-	}
-	slices.SortStableFunc(keys, compare)
+	var room [maxCandidates]*candidate
+	shuffled := append(room[:0], ready...)
 	for i, k := range keys {
-		ready[i] = k.c
+		ready[i] = shuffled[k&(1<<placeBits-1)]
 	}
 	return ready
 }

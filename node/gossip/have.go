@@ -73,6 +73,9 @@ func (s *State) sendHaves() time.Time {
 }
 
 func (s *State) sendHave(l *link) {
+	if len(l.haves) == 0 {
+		return
+	}
 	slices.SortStableFunc(l.haves, func(a, b have) int { return int(a.group) - int(b.group) })
 	for len(l.haves) > 0 {
 		msg := &Have{Group: l.haves[0].group}

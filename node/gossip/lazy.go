@@ -349,7 +349,7 @@ func (s *State) onGraft(l *link, m *Graft) {
 func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 	g := groupOf(m.Rumor)
 	l.proven[g] = true
-	l.brought[g] = s.now
+	put(&l.brought, g, s.now)
 	switch {
 	case mi == nil:
 	case mi.asked == 0:
@@ -359,7 +359,7 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 		s.failedToBring(g, m.Landmark)
 	case mi.last == l.peer && !m.Rooted:
 		delete(l.lazy, g)
-		l.grafted[g] = s.now.Add(graftHold)
+		put(&l.grafted, g, s.now.Add(graftHold))
 	}
 	if g != GroupPresence && m.Rumor.TTL == 0 {
 		if v := s.grove(g); v != nil && !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted() {

@@ -20,8 +20,8 @@ type link struct {
 	look      bool // it was dialled to see what it has
 	overdue   bool // and had what should have been here long before
 	since     time.Time
-	interests map[uint16]bool // nil until they came
-	carries   bool            // it said so with them
+	interests typeSet // nil until they came
+	carries   bool    // it said so with them
 
 	unanswered []pushed            // oldest first
 	receipts   []Verdict           // not yet sent
@@ -72,7 +72,7 @@ func (l *link) wants(g Group) bool {
 	case g.Carried():
 		return l.carries
 	}
-	return l.interests[uint16(g)]
+	return l.interests.has(uint16(g))
 }
 
 func (s *State) onLinkUp(ev LinkUp) {
@@ -109,13 +109,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 		since:      s.now,
 		heard:      s.now,
 		lazy:       make(map[Group]bool),
-		rooted:     make(map[sourceKey]bool),
-		grafted:    make(map[Group]time.Time),
 		proven:     make(map[Group]bool),
-		compared:   make(map[Group]time.Time),
-		brought:    make(map[Group]time.Time),
-		offered:    make(map[RumorID]bool),
-		resent:     make(map[RumorID]uint8),
 		fillBudget: fillBurst,
 		fillSince:  s.now,
 	}
@@ -309,11 +303,10 @@ func (s *State) onReceived(ev Received) {
 // on are compared.
 func (s *State) onInterests(l *link, m *Interests) {
 	before := l.interests
-	l.interests = make(map[uint16]bool, len(m.Types))
+	l.interests = newTypeSet(m.Types)
 	for _, t := range m.Types {
-		l.interests[t] = true
 		switch {
-		case before[t]:
+		case before.has(t):
 		case s.takers[t] > 0:
 			s.shared(l, GroupOf(t))
 			s.treesGain(l, GroupOf(t))

@@ -163,7 +163,7 @@ func (s *State) endLooks() (next time.Time) {
 // allCompared reports whether all that a neighbour takes and this node, too, was
 // compared.
 func (s *State) allCompared(l *link) bool {
-	for t := range l.interests {
+	for _, t := range l.interests {
 		if s.takers[t] > 0 && l.compared[GroupOf(t)].IsZero() {
 			return false
 		}
@@ -175,7 +175,7 @@ func (s *State) allCompared(l *link) bool {
 // more than takersEnough neighbours take.
 func (s *State) takersFew(l *link) bool {
 	for _, t := range s.ownTypes() {
-		if l.interests[t] && s.linkedTakers(t) <= takersEnough {
+		if l.interests.has(t) && s.linkedTakers(t) <= takersEnough {
 			return true
 		}
 	}

@@ -67,7 +67,7 @@ func (s *State) observeSettled(e *entry, o Outcome) {
 // tree lists the data types that are pushed down a link in full, as far as both
 // ends take them, ascending.
 func (s *State) tree(l *link) (types []uint16) {
-	for t := range l.interests {
+	for _, t := range l.interests {
 		if s.takers[t] > 0 && !l.lazy[GroupOf(t)] {
 			types = append(types, t)
 		}

@@ -50,7 +50,7 @@ func (s *State) offer(l *link, dataType uint16) {
 		case !e.spreadable() || e.holders.has(l.slot) || l.peer == e.r.Origin || !l.fits(e.r):
 		case s.now.Sub(e.learnt) >= young && len(l.offered) < offeredIDs:
 			e.holders.set(l.slot) // unless it asks
-			l.offered[e.r.ID] = true
+			put(&l.offered, e.r.ID, true)
 			old.IDs = append(old.IDs, e.r.ID.Short())
 		case len(l.unanswered) >= maxUnanswered:
 			l.retry = true

@@ -339,7 +339,7 @@ func (l *link) mayResend(id RumorID, now time.Time) bool {
 	if len(l.resent) == 0 {
 		l.resentAt = now
 	}
-	l.resent[id]++
+	put(&l.resent, id, n+1)
 	return true
 }
 

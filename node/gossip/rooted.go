@@ -115,7 +115,7 @@ func (s *State) steer(l *link, key sourceKey, in bool) {
 	}
 	src := s.source(key)
 	src.rooted, src.last = true, s.now
-	l.rooted[key] = in
+	put(&l.rooted, key, in)
 }
 
 // heardFrom is called with every rumor that a push brought first. It compares the

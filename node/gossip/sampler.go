@@ -42,7 +42,8 @@ func newSampler(rng *rand.Rand) sampler {
 
 // digest is what a slot ranks a peer by.
 func (m *sampler) digest(p PeerID) [2]uint64 {
-	h := sha256.Sum256(append(m.key[:len(m.key):len(m.key)], p...))
+	var b [64]byte // on the stack, for peer IDs of usual size
+	h := sha256.Sum256(append(append(b[:0], m.key[:]...), p...))
 	return [2]uint64{binary.LittleEndian.Uint64(h[:]), binary.LittleEndian.Uint64(h[8:])}
 }
 
@@ -121,6 +122,17 @@ func (m *sampler) sample(n int) []PeerRecord {
 		}
 	}
 	return list
+}
+
+// one is the peer in a random slot.
+func (m *sampler) one() (PeerRecord, bool) {
+	first := m.rng.IntN(samplerSlots)
+	for i := range m.slots {
+		if r := m.slots[(first+i)%samplerSlots].rec; r.Peer != "" {
+			return r, true
+		}
+	}
+	return PeerRecord{}, false
 }
 
 // Sample is up to n different peers, at most 64, drawn uniformly from all that

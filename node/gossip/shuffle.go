@@ -82,7 +82,7 @@ func (s *State) shuffle() time.Time {
 	s.count.Shuffles++
 	s.askPeers(l, s.trade(l))
 	// What was sampled long ago becomes a candidate again.
-	for _, r := range s.sampler.sample(1) {
+	if r, ok := s.sampler.one(); ok {
 		s.recall(r)
 	}
 	if s.shuffles++; s.shuffles%probeEvery == 0 {
@@ -185,6 +185,7 @@ func (s *State) swapped(fresh *link) {
 func (s *State) choose(list []PeerRecord, most int, asker PeerID, fit func(*candidate) bool) []PeerRecord {
 	var order [maxCandidates]uint16 // shuffled as far as it is needed
 	n := min(len(s.candidateOrder), len(order))
+	list = slices.Grow(list, min(n, most-len(list)))
 	for i := range n {
 		order[i] = uint16(i)
 	}

@@ -76,6 +76,7 @@ type State struct {
 	dials          int
 	strangerAt     time.Time // before which no stranger is dialled without need
 	fillAt         time.Time // before which a newcomer fills no place, see firstTime
+	wanting        bool      // candidates may be wanted for what they take
 	grown          bool      // it has had neighbours enough once
 	lookAt         time.Time // before which no taker of a rare type is looked for (look.go)
 	leaving        bool

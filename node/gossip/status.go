@@ -2,7 +2,6 @@ package gossip
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"time"
 )
@@ -85,7 +84,7 @@ func (s *State) Status() Status {
 	}
 	for _, l := range s.links {
 		st.Neighbours = append(st.Neighbours, NeighbourStatus{
-			l.peer, l.since, l.dialled, slices.Sorted(maps.Keys(l.interests)), l.rtt, len(l.unanswered), l.net,
+			l.peer, l.since, l.dialled, slices.Clone([]uint16(l.interests)), l.rtt, len(l.unanswered), l.net,
 			s.tree(l), !l.lazy[GroupPresence]})
 	}
 	for _, m := range s.members {

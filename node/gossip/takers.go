@@ -78,7 +78,7 @@ func (s *State) linkedTakers(t uint16) (n int) {
 		switch {
 		case l == nil || l.leaving:
 		case l.interests != nil:
-			if l.interests[t] {
+			if l.interests.has(t) {
 				n++
 			}
 		default:
@@ -119,9 +119,12 @@ func (s *State) drawTakers() {
 			}
 		}
 	}
-	for _, c := range s.candidateOrder {
-		c.wanted = false
+	if s.wanting {
+		for _, c := range s.candidateOrder {
+			c.wanted = false
+		}
 	}
+	s.wanting = len(missing) > 0
 	if len(missing) == 0 {
 		return
 	}

@@ -62,8 +62,8 @@ func (n *Network) handle(nd *node, ev gossip.Event) {
 	var dropped []gossip.Event
 	for {
 		n.note(nd, ev)
-		actions := nd.actions[:0]
-		nd.core.Handle(n.clock(nd), ev, &actions)
+		nd.core.Handle(n.clock(nd), ev, &nd.actions)
+		actions := nd.actions
 		nd.actions = nil // carrying out may come back here
 		for _, a := range actions {
 			if s, ok := a.(gossip.Send); ok {

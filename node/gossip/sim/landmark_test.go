@@ -37,14 +37,20 @@ func TestLandmarks(t *testing.T) {
 		push gossip.PushMode
 		good bool
 	}{{gossip.PushRooted, true}, {gossip.PushShared, false}} {
-		n := grown(1, 120, 6, func(cfg *Config) { cfg.Paths, cfg.Silent, cfg.Core.Push = true, nil, c.push })
-		seldom(n, 60) // the landmarks hear of it
-		stretch, redundancy := seldom(n, 40)
+		// Of one network the shared tree may happen to be good.
+		const networks = 2
+		var stretch, redundancy float64
+		for seed := range uint64(networks) {
+			n := grown(1+seed, 120, 6, func(cfg *Config) { cfg.Paths, cfg.Silent, cfg.Core.Push = true, nil, c.push })
+			seldom(n, 60) // the landmarks hear of it
+			far, twice := seldom(n, 40)
+			stretch, redundancy = stretch+far/networks, redundancy+twice/networks
+			check(t, n)
+		}
 		t.Logf("push mode %d: last hop %.2f times the shortest way's, %.3f duplicates per delivery", c.push, stretch, redundancy)
 		if good := stretch <= 1.5 && redundancy <= 0.05; good != c.good {
 			t.Errorf("push mode %d: last hop %.2f times the shortest way's, %.3f duplicates per delivery", c.push, stretch, redundancy)
 		}
-		check(t, n)
 	}
 }
 

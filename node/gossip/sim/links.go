@@ -431,7 +431,11 @@ func (n *Network) sideDown(w *wire, at time.Duration) {
 
 // ended tells a node that a link has ended.
 func (n *Network) ended(nd *node, peer gossip.PeerID, w *wire) {
-	nd.ending[peer] = slices.DeleteFunc(nd.ending[peer], func(v *wire) bool { return v == w })
+	if left := slices.DeleteFunc(nd.ending[peer], func(v *wire) bool { return v == w }); len(left) > 0 {
+		nd.ending[peer] = left
+	} else {
+		delete(nd.ending, peer)
+	}
 	n.give(nd, gossip.LinkDown{Peer: peer})
 }
 
