@@ -75,6 +75,8 @@ type link struct {
 	dialled bool
 	paired  bool                  // the peer's gossip stream is here
 	since   time.Time             // when it came up
+	conn    network.ConnStats     // of the connection below then,
+	addr    string                // and the peer's address, "" = it has none
 	theirs  wire.Hello            // of the peer's gossip stream
 	ahead   time.Duration         // of the peer's clock when it came
 	in      [lanes]network.Stream // the peer's streams, while they are read
@@ -129,7 +131,12 @@ func (l *link) run() {
 	isUp := l.stage == greeting
 	if isUp {
 		l.stage, l.since = up, time.Now()
-		l.quota, l.lifetime = allowance(l.out[gossipLane].stream.Conn())
+		conn := l.out[gossipLane].stream.Conn()
+		l.quota, l.lifetime = allowance(conn)
+		l.conn = conn.Stat()
+		if a := conn.RemoteMultiaddr(); a != nil {
+			l.addr = a.String()
+		}
 		l.startReading(gossipLane, in)
 		l.rem.notify()
 	}

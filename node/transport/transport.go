@@ -319,26 +319,23 @@ type LinkInfo struct {
 func (t *Transport) Links() []LinkInfo {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var infos []LinkInfo
+	infos := make([]LinkInfo, 0, len(t.remotes))
 	for _, p := range slices.Sorted(maps.Keys(t.remotes)) {
 		l := t.remotes[p].link
 		if l == nil || l.stage != up {
 			continue
 		}
-		conn := l.out[gossipLane].stream.Conn()
 		info := LinkInfo{
-			Peer:      gossip.PeerID(p),
-			Since:     l.since,
-			Dialled:   l.dialled,
-			Direction: conn.Stat().Direction,
-			Relayed:   conn.Stat().Limited,
-			Agent:     l.theirs.Agent,
-			Ahead:     l.ahead,
-			ToldTime:  l.theirs.Time != 0,
-			Work:      l.theirs.Work,
-		}
-		if a := conn.RemoteMultiaddr(); a != nil {
-			info.RemoteAddr = a.String()
+			Peer:       gossip.PeerID(p),
+			Since:      l.since,
+			Dialled:    l.dialled,
+			Direction:  l.conn.Direction,
+			Relayed:    l.conn.Limited,
+			Agent:      l.theirs.Agent,
+			Ahead:      l.ahead,
+			ToldTime:   l.theirs.Time != 0,
+			Work:       l.theirs.Work,
+			RemoteAddr: l.addr,
 		}
 		for _, n := range l.out {
 			messages, bytes := n.queued()
