@@ -33,7 +33,11 @@ func (x *index) add(p Point) {
 }
 
 func (x *index) remove(p Point) {
-	if i, ok := x.search(p); ok {
+	switch i, ok := x.search(p); {
+	case !ok:
+	case i == 0: // as when the oldest is evicted: nothing is to be moved
+		*x = (*x)[1:]
+	default:
 		*x = slices.Delete(*x, i, i+1)
 	}
 }

@@ -217,7 +217,7 @@ func (s *State) landmark(r *Rumor) uint64 {
 		v.spoken = 0
 	}
 	v.spoken, v.spokeAt = min(v.spoken+1, sourceOften), s.now
-	if v.spoken >= sourceOften || s.sources[sourceKey{g, s.cfg.Self}].isRooted() {
+	if v.spoken >= sourceOften {
 		return 0 // it has a tree of its own, or will have
 	}
 	s.heardSeldom(v)

@@ -113,6 +113,9 @@ func (s *State) onSealed(ev Sealed) {
 		return
 	}
 	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from, landmark: s.landmark(r)}
+	if s.cfg.Push == PushRooted && r.TTL == 0 {
+		s.source(sourceKey{groupOf(r), r.Origin}).speaks(s.now)
+	}
 	s.store.add(e)
 	s.scheduleExpiry(r)
 	s.observeLearnt(e)

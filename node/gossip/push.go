@@ -284,6 +284,7 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 		switch v {
 		case VerdictNew:
 			l.proven[p.group] = true
+			s.keepChild(l, sourceKey{p.group, p.origin})
 		case VerdictDuplicate:
 			s.prune(l, p.group)
 		case VerdictElsewhere:

@@ -45,7 +45,7 @@ func TestReceiptBatches(t *testing.T) {
 // What is waiting to be answered goes with a push or a Have the other way, if it has
 // waited for a while: who is pushed much is not answered with each of them.
 func TestReceiptRides(t *testing.T) {
-	n := alone(t)
+	n := alone(t, func(c *Config) { c.Push = PushShared })
 	n.module(1, 7)
 	n.up("B", 7)
 	n.up("C", 7)

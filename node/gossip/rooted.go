@@ -22,7 +22,8 @@ import (
 // duplicate each time that a node changes to another parent. Ways to an origin
 // strictly ascend in the time at which nodes had one rumor, so there are no
 // circles in them but passing ones, which Have and Graft mend as in the shared
-// tree. Links that no such tree speaks of go by the shared one.
+// tree. Links that no such tree speaks of go by the shared one; a neighbour that got
+// something first by a link stays a child there, also when the shared tree changes.
 
 const (
 	// maxSources bounds the origins whose ways are watched; beyond it those that
@@ -118,6 +119,25 @@ func (s *State) steer(l *link, key sourceKey, in bool) {
 	put(&l.rooted, key, in)
 }
 
+// speaks counts a rumor of the origin.
+func (src *source) speaks(now time.Time) {
+	if !src.last.IsZero() && now.Sub(src.last) > sourceIdle {
+		src.heard, src.probe, src.rival = 0, RumorID{}, ""
+	}
+	src.last = now
+	src.heard = min(src.heard+1, sourceOften)
+}
+
+// keepChild notes that a neighbour got a rumor first from here. It stays a child in
+// the tree of that origin whatever becomes of the link in the shared tree, whose
+// changes would else cut all other trees, too.
+func (s *State) keepChild(l *link, key sourceKey) {
+	if src := s.sources[key]; src.isRooted() && !l.rooted[key] {
+		src.rooted = true
+		put(&l.rooted, key, true)
+	}
+}
+
 // heardFrom is called with every rumor that a push brought first. It compares the
 // ways by which the rumor watched could have come, and watches the next. Large ones
 // are not watched: how long they took tells more of their size than of the way, and
@@ -127,11 +147,7 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 		return
 	}
 	src := s.source(sourceKey{groupOf(r), r.Origin})
-	if !src.last.IsZero() && s.now.Sub(src.last) > sourceIdle {
-		src.heard, src.probe, src.rival = 0, RumorID{}, ""
-	}
-	src.last = s.now
-	src.heard = min(src.heard+1, sourceOften)
+	src.speaks(s.now)
 	if src.asked == l.peer {
 		src.asked = ""
 	}

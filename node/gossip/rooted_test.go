@@ -133,6 +133,35 @@ func TestElsewhere(t *testing.T) {
 	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"own"})
 }
 
+// Who got something of an origin that speaks often first from here stays its child
+// when the shared tree loses the link. So it is for this node's own rumors.
+func TestChildKept(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.up("A", 7)
+	n.up("C", 7)
+	prune := func(seq uint64) {
+		r := rumorOf(t, "Y", seq, "a")
+		n.recv("A", &Push{Rumor: r, Hops: 2})
+		n.recv("C", &Push{Rumor: r, Hops: 2})
+		if !n.s.links["C"].lazy[7] {
+			t.Fatal("the shared tree keeps the link")
+		}
+	}
+	for seq := range uint64(sourceOften) {
+		n.recv("A", &Push{Rumor: rumorOf(t, "Z", seq+1, fmt.Sprint("z", seq)), Hops: 2})
+		n.publish(7, fmt.Sprint("own", seq))
+	}
+	n.wait(5 * bustleTime) // among others' rumors few prune
+	prune(1)
+	n.forget()
+	n.recv("A", &Push{Rumor: rumorOf(t, "Z", sourceOften+1, "next"), Hops: 2})
+	n.publish(7, "own next")
+	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"next", "own next"})
+	n.recv("A", &Push{Rumor: rumorOf(t, "X", 1, "other"), Hops: 2})
+	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"next", "own next"})
+}
+
 // When the parent is gone, the next best is asked at once, for an origin's tree
 // and for the shared one.
 func TestParentReplaced(t *testing.T) {
