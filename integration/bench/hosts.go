@@ -74,20 +74,28 @@ func (f fleet) close() {
 
 func (f fleet) info(i int) peer.AddrInfo { return peer.AddrInfo{ID: f[i].ID(), Addrs: f[i].Addrs()} }
 
-// connect makes the links of a graph.
+// connect makes the links of a graph. All hosts dial at once, each one link after
+// the other: over slow links it takes a second, and not a minute.
 func (f fleet) connect(graph [][]int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), settle)
 	defer cancel()
+	failed := make([]error, len(graph))
+	var wg sync.WaitGroup
 	for i, neighbours := range graph {
-		for _, j := range neighbours {
-			if i < j {
+		wg.Go(func() {
+			for _, j := range neighbours {
+				if i >= j {
+					continue
+				}
 				if err := f[i].Connect(ctx, f.info(j)); err != nil {
-					return fmt.Errorf("host %d to host %d: %w", i, j, err)
+					failed[i] = fmt.Errorf("host %d to host %d: %w", i, j, err)
+					return
 				}
 			}
-		}
+		})
 	}
-	return nil
+	wg.Wait()
+	return errors.Join(failed...)
 }
 
 // until waits for a condition that the systems have no event for.
