@@ -251,6 +251,7 @@ func (s *State) checkMembers(c *checks) {
 
 func (s *State) checkViews(c *checks) {
 	c.most("candidates", len(s.candidates), maxCandidates)
+	c.most("callers", len(s.callers), maxCallers)
 	c.that(len(s.candidates) == len(s.candidateOrder), "%d candidates by peer, %d in order", len(s.candidates), len(s.candidateOrder))
 	dialling := 0
 	for _, can := range s.candidateOrder {

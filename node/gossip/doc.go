@@ -178,6 +178,7 @@
 //	maxGroves, maxHeeded           types that have landmarks, and the landmarks of each
 //	maxUnanswered, offeredIDs      pushes without a verdict on one link, and rumors that it may ask for
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
+//	maxCallers                     peers that came, from whom the size is estimated
 //	MaxTakes                       data types that others say a candidate takes
 //	maxPauses                      forgotten peers that must not be dialled yet
 //	maxLost                        lost neighbours that are retried for a day

@@ -16,8 +16,8 @@ import (
 // presence found no room (maxMembers). How many they are is estimated by capture
 // and recapture (Chapman, "Some properties of the hypergeometric distribution
 // with applications to zoological censuses", 1951): the m members are marked
-// animals, and the c neighbours that came to this node are caught at random, for
-// whom somebody dials does not depend on what this node knows of him. If r of
+// animals, and the c peers that came to this node of late are caught at random, for
+// whom somebody dials does not depend on what this node knows of him (callers.go). If r of
 // them are members, the share of members in all is Beta(r+1, c-r+1) distributed
 // (Laplace's rule of succession), which gives for the number of all, m divided by
 // that share,
@@ -59,21 +59,7 @@ type Size struct {
 // number of members.
 func (s *State) Size() Size {
 	known := s.census()
-	m, c, r, unknown := known.members, 0.0, 0.0, 0.0
-	groups := make(map[NetGroup]int)
-	for _, l := range s.linkOrder {
-		if s.comer(l) {
-			groups[l.net]++
-		}
-	}
-	for _, l := range s.linkOrder {
-		if s.comer(l) {
-			c += s.weight(l, groups)
-			if s.members[l.peer] != nil {
-				r += s.weight(l, groups)
-			}
-		}
-	}
+	m, unknown := known.members, 0.0
 	for _, d := range s.candidateOrder {
 		if s.members[d.peer] == nil && s.isThere(d) {
 			unknown++
@@ -81,6 +67,7 @@ func (s *State) Size() Size {
 	}
 	others, variance := m, 0.0
 	if unknown > 0 || !s.membersFull.IsZero() && s.now.Sub(s.membersFull) < fullMemory {
+		c, r := s.comers()
 		others, variance = recapture(m, c, r)
 		others = max(others, m+unknown)
 	}
@@ -118,12 +105,6 @@ func (s *State) isThere(c *candidate) bool {
 		return !l.leaving && s.now.Sub(l.since) >= joinsSettle
 	}
 	return c.fails == 0 && !c.gone && !c.missed && !c.met.IsZero() && s.now.Sub(c.met) < metLately
-}
-
-// comer reports whether a link is one by which a neighbour came to this node,
-// long enough ago for its presence to be here.
-func (s *State) comer(l *link) bool {
-	return l != nil && !l.leaving && !l.dialled && s.now.Sub(l.since) >= joinsSettle
 }
 
 // census is what presences say about the other nodes.

@@ -96,7 +96,7 @@ func TestSizeEstimated(t *testing.T) {
 				n.do(LinkDown{p})
 				delete(n.s.candidates, p)
 			}
-			n.s.candidateOrder = nil
+			n.s.candidateOrder, n.s.callers = nil, nil
 			n.forget()
 		}
 		t.Logf("%d nodes: %d of %d within two deviations, mean %.0f, mean deviation %.1f %%", nodes, within, cases, mean, 100*deviations/float64(nodes))

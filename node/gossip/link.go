@@ -93,6 +93,9 @@ func (s *State) onLinkUp(ev LinkUp) {
 		s.refuseLink(ev.Peer, ByeLeaving, "this node is leaving")
 		return
 	}
+	if !ev.Dialled {
+		s.called(ev)
+	}
 	if ev.Relayed && !s.needsRelayed() || !s.accepts(ev) && !s.evictFor(ev) {
 		s.count.LinksRefused++
 		s.refuseLink(ev.Peer, ByeFull, "enough neighbours")

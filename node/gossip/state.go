@@ -36,6 +36,9 @@ type State struct {
 	intake   intake               // what may still be looked at (intake.go)
 	twofaced map[PeerID]time.Time // origins that equivocated, and when that was seen (twofaced.go)
 
+	// Who came of late, the oldest first (callers.go).
+	callers []caller
+
 	// Ways to origins (route.go).
 	routes map[PeerID]Route
 
