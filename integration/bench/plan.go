@@ -54,7 +54,7 @@ func plan() []group {
 	groups := []group{
 		{Name: "main", Title: "50 hosts, 1 KiB, 10 messages a second, loopback", Cells: each(base(), append(all[:len(all):len(all)], "serf")...)},
 		{Name: "slow", Title: "The same over links of 20 ms", Cells: each(with(slow), all...)},
-		{Name: "few", Title: "The same over links of 20 ms, five hosts that publish", Cells: each(with(func(c *cell) { slow(c); c.Origins = 5 }), "hearsay", "gossipsub", "flood")},
+		{Name: "few", Title: "The same over links of 20 ms, five hosts that publish", Cells: each(with(func(c *cell) { slow(c); c.Origins, c.Warm = 5, 15*time.Second }), "hearsay", "gossipsub", "flood")}, // each has spoken thirty times
 		{Name: "kill", Title: "A quarter of the hosts is killed meanwhile",
 			Cells: each(with(func(c *cell) { c.Kill, c.Rate = 12, 20; short(c); c.For = 10 * time.Second }), "hearsay", "gossipsub", "flood")},
 		{Name: "small", Title: "64 bytes, 10 messages a second", Cells: each(with(func(c *cell) { c.Payload = 64; short(c) }), all...)},
@@ -103,7 +103,7 @@ const maxAnnouncing = 1000
 func saturation() []cell {
 	var cells []cell
 	for _, s := range all {
-		guess := 1500.0
+		guess := 1000.0
 		if s == "gossipsub" || s == "floodsub" || s == "flood" {
 			guess = 300
 		}
