@@ -14,7 +14,7 @@ func DiskFree(dir string) int64 {
 	if unix.Statfs(dir, &s) != nil {
 		return -1
 	}
-	return int64(min(s.Bavail, 1<<62/uint64(max(s.Bsize, 1)))) * s.Bsize
+	return int64(min(s.Bavail, 1<<62/uint64(max(s.Bsize, 1)))) * int64(s.Bsize) // 32 bits on some machines
 }
 
 // Files is how many files this process has open, and how many it may; 0, 0 = not
