@@ -99,7 +99,7 @@ func TestNetnsHandshakeFlood(t *testing.T) {
 		flood = 300 // connections a second
 		burst = 256
 		pace  = 20 // a second, after them
-		most  = 20  // percent of a processor
+		most  = 20 // percent of a processor
 		slow  = time.Second
 		lasts = 15 * time.Second
 	)
