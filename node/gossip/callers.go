@@ -79,13 +79,9 @@ func (s *State) comers() (all, counted float64) {
 		size[c.net]++
 	}
 	for _, c := range came {
-		weight := 1.
-		if c.net != "" {
-			weight /= float64(size[c.net])
-		}
-		all += weight
+		all += c.net.weight(size)
 		if c.counted {
-			counted += weight
+			counted += c.net.weight(size)
 		}
 	}
 	return all, counted

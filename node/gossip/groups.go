@@ -189,25 +189,26 @@ func (s *State) partner() *link {
 	for _, l := range with {
 		members[l.net]++
 	}
-	// A group of n stands for one: each of it counts for one nth.
 	at := 0.0
 	for _, l := range with {
-		at += s.weight(l, members)
+		at += l.net.weight(members)
 	}
 	at *= s.cfg.Rand.Float64()
 	for _, l := range with {
-		if at -= s.weight(l, members); at < 0 {
+		if at -= l.net.weight(members); at < 0 {
 			return l
 		}
 	}
 	return with[len(with)-1]
 }
 
-func (s *State) weight(l *link, members map[NetGroup]int) float64 {
-	if l.net == "" {
+// weight is what one counts for of a group with so many members: all of them
+// together for one. Without a group each is one of its own.
+func (net NetGroup) weight(members map[NetGroup]int) float64 {
+	if net == "" {
 		return 1
 	}
-	return 1 / float64(members[l.net])
+	return 1 / float64(members[net])
 }
 
 // evictFor makes room for a newcomer by ending the youngest link that came from

@@ -108,14 +108,12 @@ type landmarkTree struct {
 
 // grove is the trees of one group's landmarks.
 type grove struct {
-	group   Group
-	trees   []*landmarkTree // by landmark
-	roster  []uint64        // who is or may be a landmark, ascending; nil = there are none
-	made    time.Time       // when it was made
-	heard   int             // rumors of those who speak seldom, since the last wave
-	waved   time.Time       // when this node raised its number last
-	spoken  int             // rumors that this node published without a long pause
-	spokeAt time.Time       // the last of them
+	group  Group
+	trees  []*landmarkTree // by landmark
+	roster []uint64        // who is or may be a landmark, ascending; nil = there are none
+	made   time.Time       // when it was made
+	heard  int             // rumors of those who speak seldom, since the last wave
+	waved  time.Time       // when this node raised its number last
 }
 
 // landmarkOf is the hash by which landmarks are chosen and named; it is never 0.
@@ -213,11 +211,7 @@ func (s *State) landmark(r *Rumor) uint64 {
 	if v == nil || r.TTL != 0 || r.Size() > largeRumor {
 		return 0
 	}
-	if s.now.Sub(v.spokeAt) > sourceIdle {
-		v.spoken = 0
-	}
-	v.spoken, v.spokeAt = min(v.spoken+1, sourceOften), s.now
-	if v.spoken >= sourceOften {
+	if s.sources[sourceKey{g, r.Origin}].heard >= sourceOften {
 		return 0 // it has a tree of its own, or will have
 	}
 	s.heardSeldom(v)

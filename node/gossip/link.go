@@ -75,6 +75,15 @@ func (l *link) wants(g Group) bool {
 	return l.interests.has(uint16(g))
 }
 
+// put sets m[k], in a map that is made when it is needed: most links never need
+// most of theirs.
+func put[K comparable, V any](m *map[K]V, k K, v V) {
+	if *m == nil {
+		*m = make(map[K]V)
+	}
+	(*m)[k] = v
+}
+
 func (s *State) onLinkUp(ev LinkUp) {
 	if s.links[ev.Peer] != nil {
 		s.dropLink(s.links[ev.Peer])

@@ -112,10 +112,10 @@ func (s *State) onSealed(ev Sealed) {
 		s.refusePending(p, ErrBusy)
 		return
 	}
-	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from, landmark: s.landmark(r)}
-	if s.cfg.Push == PushRooted && r.TTL == 0 {
+	if s.cfg.Push == PushRooted && r.TTL == 0 && r.Size() <= largeRumor {
 		s.source(sourceKey{groupOf(r), r.Origin}).speaks(s.now)
 	}
+	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from, landmark: s.landmark(r)}
 	s.store.add(e)
 	s.scheduleExpiry(r)
 	s.observeLearnt(e)

@@ -20,12 +20,3 @@ func (set typeSet) has(t uint16) bool {
 	}
 	return slices.Contains(set, t)
 }
-
-// put sets m[k], in a map that is made when it is needed: most links never need
-// most of theirs.
-func put[K comparable, V any](m *map[K]V, k K, v V) {
-	if *m == nil {
-		*m = make(map[K]V)
-	}
-	(*m)[k] = v
-}
