@@ -3,6 +3,7 @@ package gossip
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // bench is a core with a listener and some neighbours, ready for traffic.
@@ -47,6 +48,44 @@ func BenchmarkAccept(b *testing.B) {
 		s.Handle(epoch0, Received{"peer0", &Push{Rumor: r, Hops: 1}}, out)
 		for i := 1; i < 10; i++ {
 			s.Handle(epoch0, Received{s.linkOrder[i].peer, answer}, out)
+		}
+	}
+}
+
+// BenchmarkFull takes in a new rumor of one of 20 origins where the store is full of
+// theirs. A module votes on it, it is pushed to nine neighbours, which answer, and of
+// ten more each tells that it has it.
+func BenchmarkFull(b *testing.B) {
+	const origins, size = 20, 10000
+	s, out := bench(b, 20)
+	s.store.limit = size
+	rumors := make([]*Rumor, size+b.N)
+	for i := range rumors {
+		rumors[i] = rumorOf(b, PeerID(fmt.Sprintf("the peer ID of an origin has 38 bytes %02d", i%origins)), uint64(i/origins+1), "x", func(h *Header) {
+			h.Created += int64(i)
+		})
+	}
+	s.Handle(epoch0, Subscribe{1, 7, true}, out)
+	for i := 10; i < 20; i++ {
+		s.linkOrder[i].lazy[7] = true
+	}
+	answer := &Receipt{[]Verdict{VerdictNew}}
+	b.ReportAllocs()
+	for i, r := range rumors {
+		if i == size {
+			b.ResetTimer()
+		}
+		now := epoch0.Add(time.Duration(i) * time.Millisecond)
+		*out = (*out)[:0]
+		s.Handle(now, Received{"peer0", &Push{Rumor: r, Hops: 1}}, out)
+		s.Handle(now, Vote{1, r.ID, true}, out)
+		have := &Have{Group: 7, IDs: []ShortID{r.ID.Short()}, Held: []uint16{1}}
+		for j := 1; j < 20; j++ {
+			if j < 10 {
+				s.Handle(now, Received{s.linkOrder[j].peer, answer}, out)
+			} else {
+				s.Handle(now, Received{s.linkOrder[j].peer, have}, out)
+			}
 		}
 	}
 }

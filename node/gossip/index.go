@@ -35,7 +35,8 @@ func (x *index) add(p Point) {
 func (x *index) remove(p Point) {
 	switch i, ok := x.search(p); {
 	case !ok:
-	case i == 0: // as when the oldest is evicted: nothing is to be moved
+	case i < len(*x)/2: // as when one of the oldest is evicted: few are to be moved
+		copy((*x)[1:], (*x)[:i])
 		*x = (*x)[1:]
 	default:
 		*x = slices.Delete(*x, i, i+1)
