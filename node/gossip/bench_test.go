@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 )
@@ -60,8 +61,12 @@ func BenchmarkFull(b *testing.B) {
 	s, out := bench(b, 20)
 	s.store.limit = size
 	rumors := make([]*Rumor, size+b.N)
+	var said [origins]uint64
+	rnd := rand.New(rand.NewPCG(1, 1))
 	for i := range rumors {
-		rumors[i] = rumorOf(b, PeerID(fmt.Sprintf("the peer ID of an origin has 38 bytes %02d", i%origins)), uint64(i/origins+1), "x", func(h *Header) {
+		o := rnd.IntN(origins)
+		said[o]++
+		rumors[i] = rumorOf(b, PeerID(fmt.Sprintf("the peer ID of an origin has 38 bytes %02d", o)), said[o], "x", func(h *Header) {
 			h.Created += int64(i)
 		})
 	}

@@ -72,8 +72,8 @@ func (s *State) checkStore(c *checks) {
 		}
 	}
 	c.that(maps.Equal(arrived, st.arrived), "at the end of their way are %v, counted as %v", arrived, st.arrived)
-	for k, id := range st.numbers {
-		c.that(st.entries[id] != nil && numberOf(st.entries[id].r) == k, "number %d stands for rumor %v, which is not here", k.seq, id)
+	for k, e := range st.numbers {
+		c.that(st.entries[e.r.ID] == e && numberOf(e.r) == k, "number %d stands for rumor %v, which is not here", k.seq, e.r.ID)
 	}
 	grouped := 0
 	for g, x := range st.groups {
@@ -203,9 +203,13 @@ func (s *State) checkLinkBooks(c *checks) {
 	}
 	c.most("origins with ways", len(s.sources), maxSources)
 	c.that(len(s.sources) == len(s.sourceOrder), "%d origins with ways, %d in the order of forgetting", len(s.sources), len(s.sourceOrder))
+	for _, src := range s.sources {
+		e := s.store.entries[src.probe]
+		c.that(e == nil || e.probe, "rumor %v, by which ways are compared, does not say so", src.probe)
+	}
 	for _, l := range s.links {
-		for key := range l.rooted {
-			c.that(s.sources[key].isRooted(), "a link is in the tree of %q, which has none", key.origin)
+		for src := range l.rooted {
+			c.that(s.sources[src.sourceKey] == src && src.isRooted(), "a link is in the tree of %q, which has none", src.origin)
 		}
 	}
 	c.most("types with landmarks", len(s.groves), maxGroves)
@@ -218,8 +222,8 @@ func (s *State) checkLinkBooks(c *checks) {
 		}
 	}
 	c.that(len(s.store.short) <= len(s.store.entries), "%d short IDs for %d rumors", len(s.store.short), len(s.store.entries))
-	for short, id := range s.store.short {
-		c.that(s.store.entries[id] != nil && id.Short() == short, "a short ID stands for rumor %v, which is not here", id)
+	for short, e := range s.store.short {
+		c.that(s.store.entries[e.r.ID] == e && e.r.ID.Short() == short, "a short ID stands for rumor %v, which is not here", e.r.ID)
 	}
 }
 

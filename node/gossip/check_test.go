@@ -87,14 +87,15 @@ func TestCheck(t *testing.T) {
 		"will be asked for":             func(s *State) { s.missingOrder = nil },
 		"is here and counts as missing": func(s *State) { id := pick(s, kept).r.ID.Short(); s.missing[id] = &missing{id: id, group: 7} },
 		"in the order of forgetting":    func(s *State) { s.sources[sourceKey{7, "Z"}] = new(source) },
-		"the tree of \"Z\"":             func(s *State) { put(&s.links["A"].rooted, sourceKey{7, "Z"}, true) },
-		"short ID stands for":           func(s *State) { s.store.short[ShortID{1}] = RumorID{1} },
+		"does not say so":               func(s *State) { pick(s, kept).probe = false },
+		"the tree of \"Z\"":             func(s *State) { put(&s.links["A"].rooted, &source{sourceKey: sourceKey{7, "Z"}}, true) },
+		"short ID stands for":           func(s *State) { s.store.short[ShortID{1}] = &entry{r: &Rumor{ID: RumorID{1}}} },
 		"short IDs for": func(s *State) {
-			s.store.short[ShortID{1}] = RumorID{1}
-			s.store.short[ShortID{2}] = RumorID{2}
-			s.store.short[ShortID{3}] = RumorID{3}
-			s.store.short[ShortID{4}] = RumorID{4}
-			s.store.short[ShortID{5}] = RumorID{5}
+			s.store.short[ShortID{1}] = &entry{r: &Rumor{ID: RumorID{1}}}
+			s.store.short[ShortID{2}] = &entry{r: &Rumor{ID: RumorID{2}}}
+			s.store.short[ShortID{3}] = &entry{r: &Rumor{ID: RumorID{3}}}
+			s.store.short[ShortID{4}] = &entry{r: &Rumor{ID: RumorID{4}}}
+			s.store.short[ShortID{5}] = &entry{r: &Rumor{ID: RumorID{5}}}
 		},
 		"presences in order":              func(s *State) { s.presences = s.presences[1:] },
 		"another member's":                func(s *State) { s.members["M"] = s.members["A"] },

@@ -118,10 +118,8 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark u
 
 // eager reports whether a link is in the tree by which an origin's rumors travel.
 func (l *link) eager(g Group, src *source) bool {
-	if src != nil {
-		if in, ok := l.rooted[src.sourceKey]; ok {
-			return in
-		}
+	if in, ok := l.rooted[src]; ok {
+		return in
 	}
 	return !l.lazy[g]
 }
@@ -130,10 +128,8 @@ func (l *link) eager(g Group, src *source) bool {
 // only where others went before, and of two neighbours that could send it to each
 // other at the same moment only one may: so no link ever carries it twice.
 func (s *State) carriesLarge(l *link, g Group, src *source) bool {
-	if src != nil {
-		if in, ok := l.rooted[src.sourceKey]; ok {
-			return in
-		}
+	if in, ok := l.rooted[src]; ok {
+		return in
 	}
 	return !l.lazy[g] && l.proven[g] && s.cfg.Self < l.peer
 }
@@ -158,8 +154,10 @@ func (s *State) resolve(g Group, short ShortID) (RumorID, bool) {
 		}
 		return RumorID{}, false
 	}
-	id, ok := s.store.short[short]
-	return id, ok
+	if e := s.store.short[short]; e != nil {
+		return e.r.ID, true
+	}
+	return RumorID{}, false
 }
 
 // onHave notes what a neighbour could give us.
@@ -171,17 +169,20 @@ func (s *State) onHave(l *link, m *Have) {
 		s.onNear(l, m)
 	}
 	for i, short := range m.IDs[:min(len(m.IDs), MaxIDs)] {
-		if id, ok := s.resolve(m.Group, short); ok {
-			if e := s.store.entries[id]; e != nil && i < len(m.Held) {
+		if m.Group == GroupPresence {
+			if mb := s.presenceByShort[short]; mb != nil {
+				mb.holders.set(l.slot)
+				continue
+			}
+		} else if e := s.store.short[short]; e != nil {
+			if i < len(m.Held) {
 				held := time.Duration(m.Held[i]) * time.Millisecond
 				s.compareWay(l, e, held)
 				if s.tellsAnyway(l, e, held) {
 					continue
 				}
 			}
-			if holders := s.holdersOf(m.Group, id); holders != nil {
-				holders.set(l.slot)
-			}
+			e.holders.set(l.slot)
 			continue
 		}
 		mi := s.missing[short]
@@ -297,10 +298,8 @@ func (s *State) onGraft(l *link, m *Graft) {
 		delete(l.lazy, m.Group)
 	}
 	for _, short := range m.Origins[:min(len(m.Origins), maxSources)] {
-		if id, ok := s.store.short[short]; ok && s.cfg.Push == PushRooted {
-			if e := s.store.entries[id]; groupOf(e.r) == m.Group {
-				s.steer(l, sourceKey{m.Group, e.r.Origin}, true)
-			}
+		if e := s.store.short[short]; e != nil && groupOf(e.r) == m.Group && s.cfg.Push == PushRooted {
+			s.steer(l, sourceKey{m.Group, e.r.Origin}, true)
 		}
 	}
 	ids := m.IDs[:min(len(m.IDs), MaxIDs)]

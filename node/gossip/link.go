@@ -27,7 +27,7 @@ type link struct {
 	receipts   []Verdict           // not yet sent
 	receiptsAt time.Time           // when they leave
 	lazy       map[Group]bool      // not in the group's tree
-	rooted     map[sourceKey]bool  // in the tree of an origin, or not; else as lazy says
+	rooted     map[*source]bool    // in the tree of an origin, or not; else as lazy says
 	grafted    map[Group]time.Time // until when it is not pruned
 	proven     map[Group]bool      // something new came or went this way
 	compared   map[Group]time.Time // last, since it is shared

@@ -103,7 +103,7 @@ func (s *State) forgetSource(src *source) {
 	if src.rooted {
 		for _, l := range s.linkOrder {
 			if l != nil {
-				delete(l.rooted, src.sourceKey)
+				delete(l.rooted, src)
 			}
 		}
 	}
@@ -116,7 +116,7 @@ func (s *State) steer(l *link, key sourceKey, in bool) {
 	}
 	src := s.source(key)
 	src.rooted, src.last = true, s.now
-	put(&l.rooted, key, in)
+	put(&l.rooted, src, in)
 }
 
 // speaks counts a rumor of the origin.
@@ -132,9 +132,9 @@ func (src *source) speaks(now time.Time) {
 // the tree of that origin whatever becomes of the link in the shared tree, whose
 // changes would else cut all other trees, too.
 func (s *State) keepChild(l *link, key sourceKey) {
-	if src := s.sources[key]; src.isRooted() && !l.rooted[key] {
+	if src := s.sources[key]; src.isRooted() && !l.rooted[src] {
 		src.rooted = true
-		put(&l.rooted, key, true)
+		put(&l.rooted, src, true)
 	}
 }
 
@@ -158,10 +158,16 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 		s.judge(src, l)
 	}
 	src.probe, src.at, src.parent, src.best, src.rivalAt = r.ID, s.now, l.peer, "", time.Time{}
+	if e := s.store.entries[r.ID]; e != nil {
+		e.probe = true
+	}
 }
 
 // compareWay takes in that a neighbour has had for a while what this node knows.
 func (s *State) compareWay(l *link, e *entry, held time.Duration) {
+	if !e.probe {
+		return // most are not: no need to look whose it is
+	}
 	src := s.sources[sourceKey{groupOf(e.r), e.r.Origin}]
 	if src == nil || src.probe != e.r.ID || l.peer == src.parent || l.boasted.After(s.now) {
 		return

@@ -119,14 +119,14 @@ func TestElsewhere(t *testing.T) {
 	}
 	n.s.links["C"].lazy[7] = false
 	key := sourceKey{7, "Z"}
-	if in, ok := n.s.links["C"].rooted[key]; !ok || in {
+	if in, ok := n.s.links["C"].rooted[n.s.sources[key]]; !ok || in {
 		t.Error("the link stays in the origin's tree")
 	}
 	n.mute["C"] = true
 	x := n.publish(7, "own")
 	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"own"})
 	n.recv("C", &Receipt{[]Verdict{VerdictElsewhere}})
-	if n.s.links["C"].lazy[7] || n.s.links["C"].rooted[sourceKey{7, x.Origin}] {
+	if n.s.links["C"].lazy[7] || n.s.links["C"].rooted[n.s.sources[sourceKey{7, x.Origin}]] {
 		t.Error("the receipt means the tree of the origin, and no other")
 	}
 	n.publish(7, "own again")
@@ -201,9 +201,9 @@ func TestSourcesCap(t *testing.T) {
 	if s := n.s; len(s.sources) != maxSources || len(s.sourceOrder) != maxSources || len(s.links["A"].rooted) != maxSources {
 		t.Errorf("%d sources, %d in order, %d of a link", len(s.sources), len(s.sourceOrder), len(s.links["A"].rooted))
 	}
-	for key := range n.s.links["A"].rooted {
-		if n.s.sources[key] == nil {
-			t.Errorf("the link has a tree for %s, which is forgotten", key.origin)
+	for src := range n.s.links["A"].rooted {
+		if n.s.sources[src.sourceKey] != src {
+			t.Errorf("the link has a tree for %s, which is forgotten", src.origin)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type entry struct {
 	from   PeerID
 	filled bool
 	proof  bool // it is refused, and given away as the proof of an equivocation
+	probe  bool // the ways of its origin may be compared by it (rooted.go)
 	// announcer is the local module that published it, 0 = none. It is never
 	// told its own rumor.
 	announcer ModuleID
@@ -61,8 +62,8 @@ type store struct {
 	private, state shelf // of what everybody carries
 
 	entries map[RumorID]*entry
-	short   map[ShortID]RumorID // of all entries; of two that begin alike, one
-	numbers map[number]RumorID  // the first that was verified of each
+	short   map[ShortID]*entry  // of all entries; of two that begin alike, one
+	numbers map[number]*entry   // the first that was verified of each
 	groups  map[Group]*index    // every entry of the store
 	arrived map[Group]int       // of them, those that have come to the end of their way
 	floors  map[Group]int64     // creation of the newest rumor evicted, Unix ms
@@ -83,8 +84,8 @@ func newStore(limit, limitBytes int) *store {
 		private: shelf{limit: maxPrivate, limitBytes: maxPrivateBytes, share: privateShare, shareBytes: privateShareBytes, origins: make(map[PeerID]*portion)},
 		state:   shelf{limit: maxState, limitBytes: maxStateBytes, share: stateShare, shareBytes: stateShareBytes, origins: make(map[PeerID]*portion)},
 		entries: make(map[RumorID]*entry),
-		short:   make(map[ShortID]RumorID),
-		numbers: make(map[number]RumorID),
+		short:   make(map[ShortID]*entry),
+		numbers: make(map[number]*entry),
 		groups:  make(map[Group]*index),
 		arrived: make(map[Group]int),
 		floors:  make(map[Group]int64),
@@ -139,9 +140,9 @@ func (st *store) countArrived(e *entry, n int) {
 // add takes in a rumor that is not there yet, as held or kept.
 func (st *store) add(e *entry) {
 	st.entries[e.r.ID] = e
-	st.short[e.r.ID.Short()] = e.r.ID
-	if k := numberOf(e.r); st.numbers[k] == (RumorID{}) {
-		st.numbers[k] = e.r.ID
+	st.short[e.r.ID.Short()] = e
+	if k := numberOf(e.r); st.numbers[k] == nil {
+		st.numbers[k] = e
 	}
 	g := groupOf(e.r)
 	x := st.groups[g]
@@ -224,10 +225,10 @@ func (st *store) refuse(e *entry) {
 
 func (st *store) remove(e *entry) {
 	delete(st.entries, e.r.ID)
-	if s := e.r.ID.Short(); st.short[s] == e.r.ID {
+	if s := e.r.ID.Short(); st.short[s] == e {
 		delete(st.short, s)
 	}
-	if k := numberOf(e.r); st.numbers[k] == e.r.ID {
+	if k := numberOf(e.r); st.numbers[k] == e {
 		delete(st.numbers, k)
 	}
 	g := groupOf(e.r)

@@ -26,8 +26,8 @@ func numberOf(r *Rumor) number { return number{origin{r.Origin, r.Epoch}, r.Seq}
 // that is stored. One proof for each origin is enough, so it is looked for at the
 // price of one signature in twofacedMemory.
 func (s *State) heedTwin(l *link, r *Rumor) {
-	id, stored := s.store.numbers[numberOf(r)]
-	if !stored || id == r.ID || r.Expires <= s.millis() || !s.takesPart(groupOf(r)) {
+	first := s.store.numbers[numberOf(r)]
+	if first == nil || first.r.ID == r.ID || r.Expires <= s.millis() || !s.takesPart(groupOf(r)) {
 		return
 	}
 	if at, known := s.twofaced[r.Origin]; known && s.now.Sub(at) < twofacedMemory {
