@@ -312,6 +312,6 @@ func (s *State) checkLocal(c *checks) {
 		c.that(s.takers[t] == n, "%d modules take type %d, counted as %d", n, t, s.takers[t])
 	}
 	c.that(len(takers) == len(s.takers), "%d types are taken, counted as %d", len(takers), len(s.takers))
-	c.that(slices.IsSortedFunc(s.ballots, func(a, b voteDue) int { return a.at.Compare(b.at) }), "ballots do not end in their order")
+	c.that(slices.IsSortedFunc(s.ballots, func(a, b *ballot) int { return a.until.Compare(b.until) }), "ballots do not end in their order")
 	c.that(slices.IsSortedFunc(s.syncs.groups, cmp.Compare[Group]) && len(s.syncs.groups) == len(s.syncs.by), "the compared groups are out of order")
 }

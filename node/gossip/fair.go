@@ -92,7 +92,7 @@ func (st *store) file(sh *shelf, e *entry) {
 	p := sh.origins[e.r.Origin]
 	p.byCreation.push(d)
 	if len(p.byCreation) > 64+2*p.kept {
-		var live dueHeap
+		live := make(dueHeap, 0, 65+2*p.kept)
 		for _, d := range p.byCreation {
 			if old := st.entries[d.id]; old != nil && old.state == kept {
 				live.push(d)

@@ -36,12 +36,8 @@ type ballot struct {
 	open  []ModuleID // who was asked and has not answered
 	valid int        // who said valid
 	until time.Time
-}
-
-// voteDue is a held rumor and the time at which its ballot ends.
-type voteDue struct {
-	at time.Time
-	id RumorID
+	of    *entry      // nil when it has ended
+	first [2]ModuleID // the memory of open, mostly
 }
 
 func (s *State) onSubscribe(ev Subscribe) {
@@ -124,7 +120,8 @@ func (s *State) tell(e *entry, m *module) {
 // gets its ballot first.
 func (s *State) tellAll(e *entry) {
 	if e.state == held {
-		e.ballot = &ballot{until: s.now.Add(s.cfg.ValidationTimeout)}
+		e.ballot = &ballot{of: e, until: s.now.Add(s.cfg.ValidationTimeout)}
+		e.ballot.open = e.ballot.first[:0]
 	}
 	for _, id := range s.moduleOrder {
 		s.tell(e, s.modules[id])
@@ -137,8 +134,12 @@ func (s *State) tellAll(e *entry) {
 	case len(e.ballot.open) == 0:
 		s.validated(e)
 	default:
+		if n := len(s.ballots); n == cap(s.ballots) { // most have ended
+			s.ballots = slices.DeleteFunc(s.ballots, func(b *ballot) bool { return b.of == nil })
+			s.ballots = slices.Grow(s.ballots, max(n/2, 16))
+		}
 		// The time-out is the same for all, so the queue is in order.
-		s.ballots = append(s.ballots, voteDue{e.ballot.until, e.r.ID})
+		s.ballots = append(s.ballots, e.ballot)
 		s.schedule(taskBallots, e.ballot.until)
 	}
 }
@@ -188,14 +189,10 @@ func (s *State) onModuleGone(ev ModuleGone) {
 	if len(s.takers) < before {
 		s.interestsChanged()
 	}
-	for _, v := range s.ballots {
-		e := s.store.entries[v.id]
-		if e == nil || e.state != held {
-			continue
-		}
-		if i := slices.Index(e.ballot.open, ev.Module); i >= 0 {
-			e.ballot.open = slices.Delete(e.ballot.open, i, i+1)
-			s.decide(e)
+	for _, b := range s.ballots {
+		if i := slices.Index(b.open, ev.Module); i >= 0 && b.of != nil {
+			b.open = slices.Delete(b.open, i, i+1)
+			s.decide(b.of)
 		}
 	}
 }
@@ -203,14 +200,13 @@ func (s *State) onModuleGone(ev ModuleGone) {
 // expireBallots gives up the rumors that modules did not vote on in time.
 func (s *State) expireBallots() time.Time {
 	for len(s.ballots) > 0 {
-		v := s.ballots[0]
-		e := s.store.entries[v.id]
-		open := e != nil && e.state == held
-		if open && v.at.After(s.now) {
-			return v.at
+		b := s.ballots[0]
+		e := b.of
+		if e != nil && b.until.After(s.now) {
+			return b.until
 		}
 		s.ballots = s.ballots[1:]
-		if open {
+		if e != nil {
 			s.count.VotesTimedOut++
 			s.store.refuse(e)
 			s.observeSettled(e, OutcomeSilent)

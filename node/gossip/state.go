@@ -27,7 +27,7 @@ type State struct {
 	modules     map[ModuleID]*module
 	moduleOrder []ModuleID
 	takers      map[uint16]int // data type → modules that take it
-	ballots     []voteDue
+	ballots     []*ballot      // in the order in which they end
 
 	// Rumors (store.go, window.go, push.go).
 	store   *store

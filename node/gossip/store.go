@@ -36,6 +36,15 @@ type entry struct {
 	ballot    *ballot
 }
 
+// endBallot puts a rumor in another state, or leaves it in its own if it goes, and
+// ends the vote on it.
+func (e *entry) endBallot(now entryState) {
+	e.state = now
+	if e.ballot != nil {
+		e.ballot.of, e.ballot = nil, nil
+	}
+}
+
 // spreadable reports whether r may travel one more link from here.
 func (e *entry) spreadable() bool {
 	return e.state == kept && (e.r.TTL == 0 || e.hops < e.r.TTL)
@@ -173,7 +182,7 @@ func (st *store) add(e *entry) {
 func (st *store) accept(e *entry) {
 	st.held--
 	st.heldBytes -= e.r.Size()
-	e.state, e.ballot = kept, nil
+	e.endBallot(kept)
 	st.keep(e)
 }
 
@@ -208,7 +217,7 @@ func (st *store) keep(e *entry) {
 func (st *store) refuse(e *entry) {
 	st.held--
 	st.heldBytes -= e.r.Size()
-	e.state, e.ballot = refused, nil
+	e.endBallot(refused)
 	// The payload is what costs; the header is needed to find the entry again.
 	e.r = &Rumor{Header: e.r.Header, ID: e.r.ID}
 	if k := (stateKey{e.r.Origin, e.r.DataType, e.r.Key}); st.newest[k] != nil && st.newest[k].ID == e.r.ID {
@@ -255,6 +264,7 @@ func (st *store) remove(e *entry) {
 	case held:
 		st.held--
 		st.heldBytes -= e.r.Size()
+		e.endBallot(held)
 	case kept:
 		st.shelfOf(e.r).remove(e.r)
 	}
@@ -266,7 +276,7 @@ func (st *store) compact(h dueHeap) dueHeap {
 	if len(h) < 1024 || len(h) < 2*len(st.entries) {
 		return h
 	}
-	var live dueHeap
+	live := make(dueHeap, 0, 2*len(st.entries)+1) // it is full when it is looked at again
 	for _, d := range h {
 		if st.entries[d.id] != nil {
 			live.push(d)
