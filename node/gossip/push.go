@@ -12,6 +12,9 @@ const (
 	// offeredIDs is how many rumors are offered by their IDs at once: no more than a
 	// neighbour remembers to ask for. The rest is pushed.
 	offeredIDs = maxMissing / 16
+	// usualUnanswered is for how many pushes a link keeps room when none is unanswered:
+	// they are 88 bytes each.
+	usualUnanswered = 32
 	// offerTime is how long it may take to ask for them.
 	offerTime = 10 * time.Second
 )
@@ -302,6 +305,9 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 		}
 	}
 	l.unanswered = slices.Delete(l.unanswered, 0, len(m.Verdicts))
+	if len(l.unanswered) == 0 && cap(l.unanswered) > usualUnanswered {
+		l.unanswered = nil // what a burst needed, such as joining, is given back
+	}
 }
 
 // forgetHolder notes that a neighbour lacks a rumor after all.
