@@ -116,12 +116,16 @@ func (s *State) onPush(l *link, m *Push) {
 	}
 }
 
-// receiptDelay is how long good news of pushes is gathered.
+// receiptDelay is how long good news of pushes is gathered: longer in calm times.
 func (s *State) receiptDelay() time.Duration {
-	if s.cfg.AckTimeout == 0 {
-		return s.cfg.ReceiptDelay
+	d, most := s.cfg.ReceiptDelay, s.cfg.AckTimeout/4
+	if s.calm() {
+		d, most = 2*d, s.cfg.AckTimeout/3
 	}
-	return min(s.cfg.ReceiptDelay, s.cfg.AckTimeout/4)
+	if s.cfg.AckTimeout == 0 {
+		return d
+	}
+	return min(d, most)
 }
 
 // receiptIn has a link's receipts leave after a while, if they do not before.
