@@ -21,7 +21,7 @@ import (
 const healthPause = 2500 * time.Millisecond
 
 // coreAge is how old what is known of the core may be when nobody asks: every look
-// into it copies all that it knows.
+// into it interrupts the loop.
 const coreAge = 4 * healthPause
 
 // healthWatch is what the node thinks of its own health.
@@ -36,10 +36,8 @@ type healthWatch struct {
 
 // coreFacts is what of the core has to do with health.
 type coreFacts struct {
-	at         time.Time // of the look, zero = there was none
-	candidates bool
-	counters   gossip.Counters
-	copied     gossip.PeerID // by whom that was learnt, "" = the hostkey is not
+	gossip.Brief
+	at time.Time // of the look, zero = there was none
 }
 
 // troubles are failures that last, in the system's words.
@@ -107,14 +105,11 @@ func (n *Node) lookAtCore(old time.Duration) (coreFacts, bool) {
 			return c, true
 		}
 	}
-	st, turns := n.coreStatusInTime()
+	b, turns := n.coreBriefInTime()
 	if !turns {
 		return coreFacts{}, false
 	}
-	c = coreFacts{at: time.Now(), candidates: len(st.Candidates) > 0, counters: st.Counters}
-	if !st.Copied.IsZero() {
-		c.copied = st.CopiedBy
-	}
+	c = coreFacts{at: time.Now(), Brief: b}
 	n.health.mu.Lock()
 	defer n.health.mu.Unlock()
 	n.health.core = c
@@ -134,11 +129,11 @@ func (n *Node) facts(old time.Duration) health.Facts {
 		Started:       n.started,
 		Neighbours:    len(links),
 		MustListen:    len(n.cfg.Listen) > 0,
-		Ways:          len(n.cfg.Contacts) > 0 || n.cfg.MDNS || core.candidates,
+		Ways:          len(n.cfg.Contacts) > 0 || n.cfg.MDNS || core.Candidates > 0,
 		Difficulty:    n.cfg.DifficultyBits,
-		BadWork:       core.counters.BadWork,
-		VotesTimedOut: core.counters.VotesTimedOut,
-		Lags:          core.counters.Lags,
+		BadWork:       core.Counters.BadWork,
+		VotesTimedOut: core.Counters.VotesTimedOut,
+		Lags:          core.Counters.Lags,
 		StateDir:      n.cfg.StateDir,
 		DiskFree:      -1,
 	}
@@ -155,8 +150,8 @@ func (n *Node) facts(old time.Duration) health.Facts {
 	if m := found.MDNS; m.On {
 		f.Multicast = health.Multicast{On: true, Running: m.Running, Error: m.LastError, Unfit: health.Unfit()}
 	}
-	if core.copied != "" {
-		f.Copied = peer.ID(core.copied).String()
+	if core.CopiedBy != "" {
+		f.Copied = peer.ID(core.CopiedBy).String()
 	}
 	if n.cfg.StateDir != "" {
 		f.DiskFree = health.DiskFree(n.cfg.StateDir)

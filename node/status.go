@@ -68,29 +68,30 @@ func (n *Node) coreStatus() (st gossip.Status) {
 	return n.core.Status() // the loop has ended, nobody changes it any more
 }
 
-// coreStatusInTime is coreStatus, false while the loop stands still.
-func (n *Node) coreStatusInTime() (gossip.Status, bool) {
+// coreBriefInTime looks into the core as coreStatus does, false while the loop
+// stands still.
+func (n *Node) coreBriefInTime() (gossip.Brief, bool) {
 	stands := n.watchdog.standing()
 	select {
 	case <-stands: // what waits for the loop already is enough
-		return gossip.Status{}, false
+		return gossip.Brief{}, false
 	default:
 	}
-	looked := make(chan gossip.Status, 1)
+	looked := make(chan gossip.Brief, 1)
 	select {
-	case n.calls <- func(time.Time) { looked <- n.core.Status() }:
+	case n.calls <- func(time.Time) { looked <- n.core.Brief() }:
 	case <-n.done:
-		return n.core.Status(), true
+		return n.core.Brief(), true
 	case <-stands:
-		return gossip.Status{}, false
+		return gossip.Brief{}, false
 	}
 	select {
-	case st := <-looked:
-		return st, true
+	case b := <-looked:
+		return b, true
 	case <-n.done:
-		return n.core.Status(), true
+		return n.core.Brief(), true
 	case <-stands:
-		return gossip.Status{}, false
+		return gossip.Brief{}, false
 	}
 }
 

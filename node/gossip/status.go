@@ -100,6 +100,23 @@ func (s *State) Status() Status {
 	return st
 }
 
+// Brief is what of a Status costs nothing to tell.
+type Brief struct {
+	Candidates int
+	Counters   Counters
+	CopiedBy   PeerID // "" = no other node uses this node's hostkey
+}
+
+// Brief tells what is looked at again and again, at the same cost however many
+// nodes are known.
+func (s *State) Brief() Brief {
+	b := Brief{Candidates: len(s.candidates), Counters: s.count}
+	if s.isCopied() {
+		b.CopiedBy = s.copied.via
+	}
+	return b
+}
+
 func (s *State) memberStatus(m *member) MemberStatus {
 	st := MemberStatus{
 		Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
