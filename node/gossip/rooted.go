@@ -14,8 +14,9 @@ import (
 //
 //   - With an ID, Have tells how long the sender has had the rumor. The receiver,
 //     which has it too, knows by that when it would have come that way.
-//   - If another link would have been much faster once, or faster twice, it is grafted for this origin (Graft.Origins): from then on the neighbour pushes what this origin
-//     says. The next rumor comes twice, and the slower of the two links is
+//   - If another link would have been much faster once, or faster twice, it is
+//     grafted for this origin (Graft.Origins): from then on the neighbour pushes what
+//     this origin says. The next rumor comes twice, and the slower of the two links is
 //     told so (VerdictElsewhere) and leaves the origin's tree, at both ends.
 //
 // So the trees bend towards the ways that flooding would have found, for one
@@ -36,8 +37,8 @@ const (
 	// judgeAfter is how long other neighbours may take to tell of a rumor before
 	// the ways by which it came are compared, at least.
 	judgeAfter = 300 * time.Millisecond
-	// wayMargin is by how much another way must be faster, twice, to be
-	// chosen: less is chance, and not worth a duplicate. By waySure once is enough.
+	// wayMargin is by how much another way must be faster, twice, to be chosen: less is
+	// chance, and not worth a duplicate. By waySure once is enough.
 	wayMargin = 2 * time.Millisecond
 	waySure   = 20 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
