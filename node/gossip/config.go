@@ -64,8 +64,7 @@ type Config struct {
 	// times, when nothing was lost for a while, it is calmFactor times as long.
 	HaveDelay time.Duration
 	// ReceiptDelay is how long receipts for pushes that were new are gathered, at
-	// most a quarter of AckTimeout; in calm times it is twice as long, at most a third.
-	// They leave earlier with other messages.
+	// most a quarter of AckTimeout. They leave earlier with other messages.
 	ReceiptDelay time.Duration
 	// Heartbeat is the pause between two renewals of this node's presence, while
 	// there are few members: with n of them it is n/10 seconds if that is more. 0 =

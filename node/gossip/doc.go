@@ -39,7 +39,7 @@
 //   - A link begins eager: full rumors go down it (Push).
 //   - A rumor that comes twice makes the link it came by lazy for its group, at
 //     both ends. What stays eager is a spanning tree.
-//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, or five
+//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, or three
 //     times as long in calm times, and of each rumor down a few of them (haveFan).
 //   - Who hears of a rumor that then does not come asks for it (Graft), which
 //     makes that link eager again: so the tree mends itself.

@@ -14,14 +14,11 @@ const (
 	haveFan = 4
 	// IDs are gathered calmFactor times as long when for calmAfter no rumor had to be
 	// asked for, of this node or by it, no tree lost a link, and none came or ended.
-	calmFactor = 5
+	calmFactor = 3
 	calmAfter  = 5 * time.Second
-	// presencesGathered is for how long IDs of presences are gathered then, unless
-	// others leave before: most are renewals, which nobody waits for.
-	presencesGathered = 3 * time.Second
 	// haveTogether is of how many rumors the same links are told. Who hears of none of
 	// them lacks all that the tree does not bring, so it is not many.
-	haveTogether = 16
+	haveTogether = 8
 )
 
 // have is an ID that waits to be told on a lazy link.
@@ -61,7 +58,7 @@ func (s *State) announce(lazy []*link, h have) {
 			left--
 		}
 		lazy = lazy[n:]
-		s.after(taskHaves, s.haveDelay(h.group))
+		s.after(taskHaves, s.haveDelay())
 	}
 }
 
@@ -103,14 +100,11 @@ func (s *State) sendHave(l *link) {
 
 // haveDelay is how long IDs are gathered: longer while nobody had to ask for
 // anything, for then the tree brings what there is.
-func (s *State) haveDelay(g Group) time.Duration {
-	switch {
-	case !s.calm():
-		return s.cfg.HaveDelay
-	case g == GroupPresence:
-		return max(presencesGathered, calmFactor*s.cfg.HaveDelay)
+func (s *State) haveDelay() time.Duration {
+	if s.calm() {
+		return calmFactor * s.cfg.HaveDelay
 	}
-	return calmFactor * s.cfg.HaveDelay
+	return s.cfg.HaveDelay
 }
 
 func (s *State) calm() bool { return s.now.Sub(s.unrest) >= calmAfter }

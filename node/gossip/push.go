@@ -116,16 +116,12 @@ func (s *State) onPush(l *link, m *Push) {
 	}
 }
 
-// receiptDelay is how long good news of pushes is gathered: longer in calm times.
+// receiptDelay is how long good news of pushes is gathered.
 func (s *State) receiptDelay() time.Duration {
-	d, most := s.cfg.ReceiptDelay, s.cfg.AckTimeout/4
-	if s.calm() {
-		d, most = 2*d, s.cfg.AckTimeout/3
-	}
 	if s.cfg.AckTimeout == 0 {
-		return d
+		return s.cfg.ReceiptDelay
 	}
-	return min(d, most)
+	return min(s.cfg.ReceiptDelay, s.cfg.AckTimeout/4)
 }
 
 // receiptIn has a link's receipts leave after a while, if they do not before.
