@@ -12,11 +12,11 @@ const (
 	// offeredIDs is how many rumors are offered by their IDs at once: no more than a
 	// neighbour remembers to ask for. The rest is pushed.
 	offeredIDs = maxMissing / 16
+	// offerTime is how long it may take to ask for them.
+	offerTime = 10 * time.Second
 	// usualUnanswered is for how many pushes a link keeps room when none is unanswered:
 	// they are 88 bytes each.
 	usualUnanswered = 32
-	// offerTime is how long it may take to ask for them.
-	offerTime = 10 * time.Second
 )
 
 // pushed is a rumor sent down a link whose verdict has not come.

@@ -357,6 +357,7 @@ func (s *State) rememberSeen(l *link, r *Rumor) {
 
 // remember notes the ID of a rumor that is told to nobody.
 func (s *State) remember(r *Rumor) *entry {
+	// It may have been here before and be what its origin's ways are compared by.
 	e := &entry{r: r, state: held, hops: 1, learnt: s.now, probe: true}
 	s.notMissing(r.ID, &e.holders)
 	s.store.add(e)

@@ -36,10 +36,8 @@ type entry struct {
 	ballot    *ballot
 }
 
-// endBallot puts a rumor in another state, or leaves it in its own if it goes, and
-// ends the vote on it.
-func (e *entry) endBallot(now entryState) {
-	e.state = now
+// endBallot ends the vote on a rumor, if there is one.
+func (e *entry) endBallot() {
 	if e.ballot != nil {
 		e.ballot.of, e.ballot = nil, nil
 	}
@@ -182,7 +180,8 @@ func (st *store) add(e *entry) {
 func (st *store) accept(e *entry) {
 	st.held--
 	st.heldBytes -= e.r.Size()
-	e.endBallot(kept)
+	e.state = kept
+	e.endBallot()
 	st.keep(e)
 }
 
@@ -217,7 +216,8 @@ func (st *store) keep(e *entry) {
 func (st *store) refuse(e *entry) {
 	st.held--
 	st.heldBytes -= e.r.Size()
-	e.endBallot(refused)
+	e.state = refused
+	e.endBallot()
 	// The payload is what costs; the header is needed to find the entry again.
 	e.r = &Rumor{Header: e.r.Header, ID: e.r.ID}
 	if k := (stateKey{e.r.Origin, e.r.DataType, e.r.Key}); st.newest[k] != nil && st.newest[k].ID == e.r.ID {
@@ -264,7 +264,7 @@ func (st *store) remove(e *entry) {
 	case held:
 		st.held--
 		st.heldBytes -= e.r.Size()
-		e.endBallot(held)
+		e.endBallot()
 	case kept:
 		st.shelfOf(e.r).remove(e.r)
 	}
