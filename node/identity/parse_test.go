@@ -94,10 +94,10 @@ func TestParseRefuses(t *testing.T) {
 	ed := string(fixture(t, "ed25519-pkcs8.pem"))
 	rsa := string(fixture(t, "rsa2048-pkcs1.pem"))
 	for _, c := range []struct {
-		name string
-		text string
-		what string
-		todo string
+		name   string
+		text   string
+		what   string
+		advice string
 	}{
 		{"RSA 512", file(t, "refused-rsa512.pem"), "RSA with 512 bits, and at least 2048", "hearsay key new"},
 		{"RSA 1024", file(t, "refused-rsa1024-pkcs8.pem"), "RSA with 1024 bits, and at least 2048", "hearsay key new"},
@@ -139,8 +139,8 @@ func TestParseRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted as %v", id)
 			}
-			if !strings.Contains(err.Error(), c.what) || !strings.Contains(err.Error(), c.todo) {
-				t.Errorf("error %q, want %q and the advice %q", err, c.what, c.todo)
+			if !strings.Contains(err.Error(), c.what) || !strings.Contains(err.Error(), c.advice) {
+				t.Errorf("error %q, want %q and the advice %q", err, c.what, c.advice)
 			}
 		})
 	}

@@ -103,13 +103,13 @@ func (tr *tree) spread(from *node) (hops int, last time.Duration) {
 		hops int
 		took time.Duration
 	}
-	for todo := []visit{{at: from}}; len(todo) > 0; {
-		v := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
+	for stack := []visit{{at: from}}; len(stack) > 0; {
+		v := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
 		hops, last = max(hops, v.hops), max(last, v.took)
 		for _, w := range tr.links[v.at.index] {
 			if v.by == nil || w != v.by.back {
-				todo = append(todo, visit{w.to, w, v.hops + 1, v.took + w.delay})
+				stack = append(stack, visit{w.to, w, v.hops + 1, v.took + w.delay})
 			}
 		}
 	}

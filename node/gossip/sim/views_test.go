@@ -38,13 +38,13 @@ func component(n *Network, some []int) int {
 	}
 	first := n.nodes[some[0]]
 	reached := map[gossip.PeerID]bool{first.id: true}
-	for todo := []*node{first}; len(todo) > 0; {
-		nd := todo[0]
-		todo = todo[1:]
+	for queue := []*node{first}; len(queue) > 0; {
+		nd := queue[0]
+		queue = queue[1:]
 		for p := range nd.wires {
 			if among[p] && !reached[p] {
 				reached[p] = true
-				todo = append(todo, n.byID[p])
+				queue = append(queue, n.byID[p])
 			}
 		}
 	}
