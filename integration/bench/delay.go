@@ -9,8 +9,11 @@ import (
 )
 
 // traffic counts the bytes of all connections, once each: at the dialling end,
-// both ways.
-type traffic struct{ bytes atomic.Int64 }
+// both ways. It knows these connections.
+type traffic struct {
+	bytes atomic.Int64
+	wires wires
+}
 
 // dialer connects hosts over TCP, counts, and makes connections slow: what is
 // written at either end arrives delay later at the other. Both directions are
@@ -19,6 +22,7 @@ type dialer struct {
 	net.Dialer
 	count *traffic
 	delay time.Duration
+	dead  bool // it has crashed; see wires
 }
 
 func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
@@ -27,6 +31,10 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		return nil, err
 	}
 	counted := &countedConn{c.(*net.TCPConn), d.count}
+	if err := d.count.wires.add(counted, d); err != nil {
+		c.Close()
+		return nil, err
+	}
 	if d.delay == 0 {
 		return counted, nil
 	}
@@ -36,6 +44,11 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 type countedConn struct {
 	*net.TCPConn
 	count *traffic
+}
+
+func (c *countedConn) Close() error {
+	c.count.wires.remove(c)
+	return c.TCPConn.Close()
 }
 
 func (c *countedConn) Read(b []byte) (int, error) {

@@ -23,8 +23,9 @@ import (
 // verified by everybody, once.
 type floodSystem struct {
 	fleet
-	nodes  []*flooder
-	copies atomic.Uint64
+	traffic *traffic
+	nodes   []*flooder
+	copies  atomic.Uint64
 }
 
 const floodProtocol = "/bench/flood/1"
@@ -52,7 +53,7 @@ func newFlooders(s *setting, graph [][]int) (system, error) {
 	if err != nil {
 		return nil, err
 	}
-	sys := &floodSystem{fleet: f}
+	sys := &floodSystem{fleet: f, traffic: s.traffic}
 	for i, h := range f {
 		if _, err := sys.add(h, func(p []byte) { s.deliver(i, p) }); err != nil {
 			sys.close()
@@ -193,6 +194,6 @@ func (sys *floodSystem) publish(i int, payload []byte) error {
 	return nil
 }
 
-func (sys *floodSystem) kill(i int) { sys.fleet[i].Network().Close() }
+func (sys *floodSystem) kill(i int) { sys.traffic.wires.crash(sys.fleet[i]) }
 
 func (sys *floodSystem) duplicates() uint64 { return sys.copies.Load() }

@@ -140,7 +140,7 @@ func (sys *hearsaySystem) publish(i int, payload []byte) error {
 func (sys *hearsaySystem) kill(i int) {
 	sys.dead[i] = true
 	sys.before += sys.nodes[i].Status().Counters["duplicates"]
-	sys.nodes[i].Host().Network().Close() // no word of leaving gets out
+	sys.traffic.wires.crash(sys.nodes[i].Host())
 	sys.cancel[i]()
 }
 

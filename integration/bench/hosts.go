@@ -41,7 +41,11 @@ func newHost(s *setting, key crypto.PrivKey) (host.Host, error) {
 	if s.gater != nil {
 		opts = append(opts, libp2p.ConnectionGater(s.gater))
 	}
-	return libp2p.New(opts...)
+	h, err := libp2p.New(opts...)
+	if err == nil {
+		s.traffic.wires.own(h, d)
+	}
+	return h, err
 }
 
 // fleet is the hosts of a libp2p system.

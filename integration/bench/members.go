@@ -112,7 +112,7 @@ func (m *hearsayMembers) join() {
 
 func (m *hearsayMembers) known(i int) int   { return m.nodes[i].Status().Members }
 func (m *hearsayMembers) leave(i int) error { m.cancel[i](); return nil }
-func (m *hearsayMembers) kill(i int)        { m.nodes[i].Host().Network().Close() }
+func (m *hearsayMembers) kill(i int)        { m.traffic.wires.crash(m.nodes[i].Host()) }
 
 func (m *hearsayMembers) stop() {
 	for _, cancel := range m.cancel {

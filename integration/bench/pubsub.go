@@ -16,10 +16,11 @@ import (
 // pubsubSystem is go-libp2p-pubsub with its defaults: signed, strictly verified.
 type pubsubSystem struct {
 	fleet
-	topics []*pubsub.Topic
-	cancel context.CancelFunc
-	ended  sync.WaitGroup
-	copies atomic.Uint64
+	traffic *traffic
+	topics  []*pubsub.Topic
+	cancel  context.CancelFunc
+	ended   sync.WaitGroup
+	copies  atomic.Uint64
 }
 
 func newGossipSub(s *setting) (system, error) { return newPubSub(s, pubsub.NewGossipSub) }
@@ -34,7 +35,7 @@ func newPubSub(s *setting, router func(context.Context, host.Host, ...pubsub.Opt
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	sys := &pubsubSystem{fleet: f, cancel: cancel}
+	sys := &pubsubSystem{fleet: f, traffic: s.traffic, cancel: cancel}
 	for i, h := range f {
 		ps, err := router(ctx, h, pubsub.WithRawTracer(duplicateCounter{n: &sys.copies}))
 		if err != nil {
@@ -92,7 +93,7 @@ func (sys *pubsubSystem) publish(i int, payload []byte) error {
 	return err
 }
 
-func (sys *pubsubSystem) kill(i int) { sys.fleet[i].Network().Close() }
+func (sys *pubsubSystem) kill(i int) { sys.traffic.wires.crash(sys.fleet[i]) }
 
 func (sys *pubsubSystem) duplicates() uint64 { return sys.copies.Load() }
 
