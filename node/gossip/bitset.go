@@ -29,3 +29,12 @@ func (b *bitset) clear(i int) {
 		*b.word(i) &^= 1 << (i % 64)
 	}
 }
+
+func (b *bitset) empty() bool {
+	for _, w := range b.high {
+		if w != 0 {
+			return false
+		}
+	}
+	return b.low == 0
+}

@@ -43,7 +43,9 @@
 //     times as long in calm times, and of each rumor down a few of them (haveFan).
 //   - Who hears of a rumor that then does not come asks for it (Graft), which
 //     makes that link eager again: so the tree mends itself.
-//   - When a link ends by which news came, another takes its place at once.
+//   - When a link ends by which news came, others take its place at once, and for two
+//     seconds IDs are told and asked for sooner (mend.go). An own rumor goes to somebody
+//     in full, whatever became of the tree.
 //   - Every Push is answered by one byte of verdict, gathered in Receipts, which
 //     go with other messages where they can. A neighbour that is late with it may be
 //     dead, so others are offered the rumor without waiting to know.

@@ -99,9 +99,12 @@ func (s *State) sendHave(l *link) {
 }
 
 // haveDelay is how long IDs are gathered: longer while nobody had to ask for
-// anything, for then the tree brings what there is.
+// anything, for then the tree brings what there is, and not long after a way was lost.
 func (s *State) haveDelay() time.Duration {
-	if s.calm() {
+	switch {
+	case s.orphaned():
+		return s.cfg.HaveDelay / orphanHaste
+	case s.calm():
 		return calmFactor * s.cfg.HaveDelay
 	}
 	return s.cfg.HaveDelay

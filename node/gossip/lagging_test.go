@@ -19,6 +19,7 @@ func TestLaggingNodeDoubtsItself(t *testing.T) {
 	if st := n.s.Status(); st.Counters.Lags != 1 || !n.s.doubtsItself() {
 		t.Fatalf("%d lags noticed", st.Counters.Lags)
 	}
+	n.wait(redialSpread)
 	n.do(DialFailed{"Z"})
 	n.wait(15 * time.Second)
 	mustEqual(t, "changes while it doubts itself", n.changes("Z"), nil)

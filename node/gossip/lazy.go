@@ -112,6 +112,9 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark u
 		// their order, and who leaves waits for none.
 		s.push(l, msg, s.leaving && r.Kind == KindPresence && r.Origin == s.cfg.Self)
 	}
+	if r.Origin == s.cfg.Self && holders.empty() && r.Size() <= largeRumor {
+		lazy = s.sow(lazy, &Push{r, addHop(hops), src.isRooted(), landmark}, holders)
+	}
 	s.announce(lazy, have{g, r.ID})
 	return n
 }
@@ -191,7 +194,7 @@ func (s *State) onHave(l *link, m *Have) {
 				continue // anti-entropy will bring it
 			}
 			l.told++
-			mi = &missing{id: short, group: m.Group, heard: s.now, at: s.now.Add(graftDelay + 2*s.lateness), first: l.peer}
+			mi = &missing{id: short, group: m.Group, heard: s.now, at: s.now.Add(s.patience()), first: l.peer}
 			s.missing[short] = mi
 			s.missingOrder = append(s.missingOrder, mi)
 		}
@@ -233,6 +236,14 @@ func (s *State) forgetMissing(mi *missing) {
 		l.told--
 	}
 	delete(s.missing, mi.id)
+}
+
+// patience is how long a rumor that was heard of may take by the tree.
+func (s *State) patience() time.Duration {
+	if s.orphaned() {
+		return orphanPatience
+	}
+	return graftDelay + 2*s.lateness
 }
 
 // graft asks for what did not come by itself. It returns when to look again.
@@ -299,7 +310,10 @@ func (s *State) onGraft(l *link, m *Graft) {
 	}
 	for _, short := range m.Origins[:min(len(m.Origins), maxSources)] {
 		if e := s.store.short[short]; e != nil && groupOf(e.r) == m.Group && s.cfg.Push == PushRooted {
-			s.steer(l, sourceKey{m.Group, e.r.Origin}, true)
+			key := sourceKey{m.Group, e.r.Origin}
+			if !s.sources[key].crossed(s.cfg.Self, l.peer) {
+				s.steer(l, key, true)
+			}
 		}
 	}
 	ids := m.IDs[:min(len(m.IDs), MaxIDs)]
@@ -351,7 +365,7 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 	put(&l.brought, g, s.now)
 	switch {
 	case mi == nil:
-	case mi.asked == 0:
+	case mi.asked == 0 && !s.orphaned():
 		s.lateness = max(s.now.Sub(mi.heard), s.lateness*7/8)
 		s.lateness = min(s.lateness, maxLateness)
 	case m.Landmark != 0:

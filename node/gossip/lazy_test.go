@@ -189,6 +189,7 @@ func TestPruneBothEnds(t *testing.T) {
 func TestHaves(t *testing.T) {
 	n := alone(t)
 	n.module(1, 7, 8)
+	n.up("T", 7, 8) // takes everything in full
 	n.up("D", 7, 8)
 	l := n.s.links["D"]
 	l.lazy[7], l.lazy[8] = true, true
@@ -216,6 +217,7 @@ func TestHaves(t *testing.T) {
 func TestHavesGoTogether(t *testing.T) {
 	n := alone(t)
 	n.module(1, 7)
+	n.up("T", 7) // takes everything in full
 	peers := []PeerID{"B", "C", "D", "E", "F", "G", "H", "I"}
 	for _, p := range peers {
 		n.up(p, 7)
@@ -301,6 +303,7 @@ func TestCalm(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			n := alone(t)
 			n.module(1, 7)
+			n.up("T", 7) // takes everything in full
 			n.up("B", 7)
 			n.up("C", 7)
 			told := func() int { return len(sent[*Have](n, "B")) }
@@ -330,6 +333,7 @@ func TestCalm(t *testing.T) {
 func TestHavesWithinCap(t *testing.T) {
 	n := alone(t, func(c *Config) { c.CacheSize = 2 * MaxIDs })
 	n.module(1, 7)
+	n.up("T", 7) // takes everything in full
 	n.up("D", 7)
 	n.s.links["D"].lazy[7] = true
 	for range MaxIDs + 1 {

@@ -228,7 +228,7 @@ func (s *State) dropLink(l *link) {
 	l.meter.used = s.now
 	s.treesLose(l)
 	s.syncGone(l.peer)
-	s.replaceParent(l)
+	s.mendTrees(l)
 	s.do(PeerEvent{l.peer, PeerUnlinked})
 }
 

@@ -68,7 +68,8 @@ type source struct {
 	bestAt  time.Time // and when
 	rival   PeerID    // who was faster once, and has to be again
 	rivalAt time.Time // when it would have brought this one, zero = it did not say
-	asked   PeerID    // who was asked to push and did not yet
+	asked   PeerID    // who was asked to push and did not yet, as it said that it is faster
+	asks    []PeerID  // who was asked since the last rumor came, for whatever reason
 }
 
 // isRooted reports whether an origin has a tree of its own here: it speaks often,
@@ -149,6 +150,7 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 	}
 	src := s.source(sourceKey{groupOf(r), r.Origin})
 	src.speaks(s.now)
+	src.asks = src.asks[:0]
 	if src.asked == l.peer {
 		src.asked = ""
 	}
@@ -221,8 +223,15 @@ func (s *State) reroot(src *source, l *link) {
 	if p := s.links[src.parent]; p != nil {
 		s.steer(p, src.sourceKey, false)
 	}
-	src.asked = l.peer
+	src.asked, src.asks = l.peer, append(src.asks[:0], l.peer)
 	s.do(Send{To: l.peer, Msg: &Graft{Group: src.group, Origins: []ShortID{src.probe.Short()}}})
+}
+
+// crossed reports whether a neighbour asks for an origin's rumors while it is asked for
+// them itself: of the two one has to find another, or both wait for each other, or
+// push to each other at the same time.
+func (src *source) crossed(self, neighbour PeerID) bool {
+	return src != nil && self < neighbour && slices.Contains(src.asks, neighbour)
 }
 
 // tooSlow notes that a neighbour which was asked to push an origin's rumors was
@@ -236,47 +245,6 @@ func (s *State) tooSlow(l *link, key sourceKey) {
 		l.boasted = s.now.Add(boastPause << l.boasts)
 		l.boasts = min(l.boasts+1, boastLimit)
 	}
-}
-
-// replaceParent asks others at once for what a link that ended used to bring,
-// and for what it is known that this node lacks.
-func (s *State) replaceParent(lost *link) {
-	if s.leaving {
-		return
-	}
-	for _, src := range slices.Clone(s.sourceOrder) {
-		if src.parent != lost.peer || s.now.Sub(src.last) > sourceIdle || !s.takesPart(src.group) {
-			continue
-		}
-		if l := s.links[src.best]; l != nil && l.wants(src.group) {
-			s.reroot(src, l)
-		}
-	}
-	for _, g := range s.groups() {
-		at, ok := lost.brought[g]
-		if !ok || s.now.Sub(at) > sourceIdle || lost.lazy[g] {
-			continue
-		}
-		var lazy []*link
-		for _, l := range s.linkOrder {
-			if l != nil && l.lazy[g] && l.wants(g) {
-				lazy = append(lazy, l)
-			}
-		}
-		if len(lazy) > 0 {
-			l := lazy[s.cfg.Rand.IntN(len(lazy))]
-			delete(l.lazy, g)
-			s.count.Grafts++
-			s.do(Send{To: l.peer, Msg: &Graft{Group: g}})
-		}
-	}
-	for _, mi := range s.missingOrder {
-		if mi.asked == 0 && slices.ContainsFunc(mi.tellers, func(p PeerID) bool { return s.links[p] != nil }) {
-			mi.at = s.now
-			s.schedule(taskGraft, s.now)
-		}
-	}
-	s.after(taskHaves, 0)
 }
 
 // groups are those that this node takes part in, in a fixed order.

@@ -162,31 +162,6 @@ func TestChildKept(t *testing.T) {
 	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"next", "own next"})
 }
 
-// When the parent is gone, the next best is asked at once, for an origin's tree
-// and for the shared one.
-func TestParentReplaced(t *testing.T) {
-	n, bring := rootedAt(t)
-	for range sourceOften {
-		bring(1)
-	}
-	n.forget()
-	n.do(LinkDown{"A"})
-	if got := sent[*Graft](n, "C"); len(got) != 2 || len(got[0].Origins) != 1 || len(got[1].IDs)+len(got[1].Origins) != 0 {
-		t.Errorf("asked for %v", got)
-	}
-	if n.s.links["C"].lazy[7] {
-		t.Error("the link stays lazy")
-	}
-	// What is known to be missing is not waited for.
-	n, _ = rootedAt(t)
-	r := rumorOf(t, "Z", 1, "a")
-	n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
-	n.do(LinkDown{"A"})
-	if got := sent[*Graft](n, "C"); len(got) != 1 || len(got[0].IDs) != 1 {
-		t.Errorf("asked for %v", got)
-	}
-}
-
 // No map grows with the number of origins.
 func TestSourcesCap(t *testing.T) {
 	n := alone(t)

@@ -47,6 +47,7 @@ type State struct {
 	missingOrder []*missing
 	bustle       map[Group]*bustle
 	lateness     time.Duration // of rumors behind the news of them
+	bereft       time.Time     // when a way by which rumors came was lost last
 	unrest       time.Time     // when something had to be asked for last, or links changed
 
 	// Trees of single origins (rooted.go).

@@ -12,7 +12,7 @@ import (
 // 2002) with what Lifeguard added to it (Dadgar, Phillips, Currey, "Lifeguard:
 // Local Health Awareness for More Accurate Failure Detection", 2017).
 //
-// A node whose link broke without a goodbye is dialled again at once. If that
+// A node whose link broke without a goodbye is dialled again. If that
 // fails, the neighbour accuses it: it names it as lost in its own presence, which
 // goes to everybody and is signed, so that nobody accuses in another's name. The
 // accused, if alive, refutes by a newer presence, for an accusation is about one
@@ -38,7 +38,7 @@ const (
 	// An accusation waits up to accusePause for those of others. If enough of
 	// them come it is left to the next renewal: a node of high degree dies and
 	// not all its neighbours need to tell everybody.
-	accusePause = 400 * time.Millisecond
+	accusePause = 800 * time.Millisecond
 	// It waits up to accuseTogether for the outcome of other redials, so that one
 	// presence names all: when many die at once presences are what survivors send.
 	accuseTogether = time.Second
@@ -47,11 +47,13 @@ const (
 	// longer that the next refutation gets everywhere in time.
 	refutePause = 5 * time.Second
 	refuteGrace = 10 * time.Second
-	// The larger peer ID waits this long before it dials a lost neighbour, for
-	// the same reason as courtesy.
-	redialPause = 250 * time.Millisecond
-	redialAgain = 100 * time.Millisecond // while too many dials are under way
-	rescan      = 100 * time.Millisecond // to gather new members that may have been accused before
+	// Redials are spread over redialSpread: many may have lost one neighbour at the same
+	// moment, or one many, and what is on its way comes first. The larger peer ID waits
+	// for redialPause longer, for the same reason as courtesy.
+	redialSpread = 125 * time.Millisecond
+	redialPause  = 250 * time.Millisecond
+	redialAgain  = 100 * time.Millisecond // while too many dials are under way
+	rescan       = 100 * time.Millisecond // to gather new members that may have been accused before
 
 	maxAccusers = 8             // remembered per member
 	maxRedials  = maxCandidates // lost neighbours to be dialled again
@@ -100,9 +102,9 @@ func (s *State) lostWithoutWord(p PeerID) {
 	if len(s.suspects.redials) >= maxRedials {
 		return
 	}
-	at := s.now
+	at := s.now.Add(time.Duration(s.cfg.Rand.Int64N(int64(redialSpread))))
 	if s.cfg.Self > p {
-		at = at.Add(redialPause + time.Duration(s.cfg.Rand.Int64N(int64(redialPause/2))))
+		at = at.Add(redialPause)
 	}
 	s.endRedial(p)
 	s.suspects.redials = append(s.suspects.redials, redial{peer: p, at: at})
