@@ -14,7 +14,7 @@ import (
 //
 //   - With an ID, Have tells how long the sender has had the rumor. The receiver,
 //     which has it too, knows by that when it would have come that way.
-//   - If another link would have been much faster once, or faster twice, it is
+//   - If another link would have been much faster once, or faster several times, it is
 //     grafted for this origin (Graft.Origins): from then on the neighbour pushes what
 //     this origin says. The next rumor comes twice, and the slower of the two links is
 //     told so (VerdictElsewhere) and leaves the origin's tree, at both ends.
@@ -37,8 +37,9 @@ const (
 	// judgeAfter is how long other neighbours may take to tell of a rumor before
 	// the ways by which it came are compared, at least.
 	judgeAfter = 300 * time.Millisecond
-	// wayMargin is by how much another way must be faster, twice, to be chosen: less is
-	// chance, and not worth a duplicate. By waySure once is enough.
+	// wayMargin is by how much another way must be faster with one rumor after the
+	// other until together they would have gained waySure: less is chance, and not
+	// worth a duplicate.
 	wayMargin = 2 * time.Millisecond
 	waySure   = 20 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
@@ -62,14 +63,15 @@ type source struct {
 
 	// One rumor at a time is watched.
 	probe   RumorID
-	at      time.Time // when it came
-	parent  PeerID    // who brought it
-	best    PeerID    // by whom it would have come first, if not by parent
-	bestAt  time.Time // and when
-	rival   PeerID    // who was faster once, and has to be again
-	rivalAt time.Time // when it would have brought this one, zero = it did not say
-	asked   PeerID    // who was asked to push and did not yet, as it said that it is faster
-	asks    []PeerID  // who was asked since the last rumor came, for whatever reason
+	at      time.Time     // when it came
+	parent  PeerID        // who brought it
+	best    PeerID        // by whom it would have come first, if not by parent
+	bestAt  time.Time     // and when
+	rival   PeerID        // who was faster, and has to be again
+	rivalAt time.Time     // when it would have brought this one, zero = it did not say
+	gained  time.Duration // what rumors in a row would have gained by it
+	asked   PeerID        // who was asked to push and did not yet, as it said that it is faster
+	asks    []PeerID      // who was asked since the last rumor came, for whatever reason
 }
 
 // isRooted reports whether an origin has a tree of its own here: it speaks often,
@@ -191,22 +193,26 @@ func (s *State) tellsAnyway(l *link, e *entry, held time.Duration) bool {
 	return e.state == kept && s.now.Add(-held).Sub(e.ready) > l.rtt+wayMargin
 }
 
-// judge asks a neighbour to push an origin's rumors if it would have brought two
-// of those watched faster than they came, or one much faster; unless it just did.
+// judge asks a neighbour to push an origin's rumors if those watched, one after the
+// other, would have come enough faster that way; unless it just did.
 func (s *State) judge(src *source, now *link) {
 	if src.heard < sourceOften {
 		return
 	}
 	var chosen PeerID
-	switch gain := src.at.Sub(src.bestAt); {
-	case src.best != "" && gain >= waySure:
+	best, rival := src.at.Sub(src.bestAt), src.at.Sub(src.rivalAt)
+	switch {
+	case src.best != "" && best >= waySure:
 		chosen = src.best
-	case !src.rivalAt.IsZero() && src.at.Sub(src.rivalAt) >= wayMargin:
-		chosen = src.rival
 	case s.links[src.rival] != nil && src.rivalAt.IsZero():
 		return // it has not told of this one
-	case src.best != "" && gain >= wayMargin:
-		src.rival = src.best
+	case !src.rivalAt.IsZero() && rival >= wayMargin:
+		if src.gained += rival; src.gained < waySure {
+			return
+		}
+		chosen = src.rival
+	case src.best != "" && best >= wayMargin:
+		src.rival, src.gained = src.best, best
 		return
 	}
 	src.rival = ""
