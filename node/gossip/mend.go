@@ -39,7 +39,7 @@ func (s *State) mendTrees(lost *link) {
 	s.replaceBranch(lost)
 	s.replaceShared(lost)
 	for _, mi := range s.missingOrder { // what is known to be missing is not waited for
-		if mi.asked == 0 && slices.ContainsFunc(mi.tellers, func(p PeerID) bool { return s.links[p] != nil }) {
+		if (mi.asked == 0 || mi.last == lost.peer) && slices.ContainsFunc(mi.tellers, func(p PeerID) bool { return s.links[p] != nil }) {
 			mi.at = s.now
 			s.schedule(taskGraft, s.now)
 		}

@@ -127,6 +127,26 @@ func TestMissingAskedForAtOnce(t *testing.T) {
 	}
 }
 
+// Nor is the answer of one that is gone, if another told of it, too.
+func TestMissingAskedForAgain(t *testing.T) {
+	n := bereaved(t)
+	have := &Have{Group: 7, IDs: []ShortID{rumorOf(t, "Z", 1, "a").ID.Short()}}
+	n.recv("C", have)
+	n.recv("D", have)
+	n.wait(graftDelay + 2*n.s.lateness)
+	if c, d := len(sent[*Graft](n, "C")), len(sent[*Graft](n, "D")); c != 1 || d != 0 {
+		t.Fatalf("C was asked %d times, D %d times", c, d)
+	}
+	n.do(LinkDown{"F"}) // which was not asked
+	if got := len(sent[*Graft](n, "D")); got != 0 {
+		t.Errorf("D was asked %d times while C may answer", got)
+	}
+	n.do(LinkDown{"C"})
+	if got := len(sent[*Graft](n, "D")); got != 1 {
+		t.Errorf("D was asked %d times after the loss of C", got)
+	}
+}
+
 // The shared tree, too, gets another link, if the lost one brought something or was
 // the last.
 func TestSharedTreeReplaced(t *testing.T) {
