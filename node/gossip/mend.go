@@ -67,13 +67,12 @@ func (s *State) replaceParent(lost *link) {
 		}
 		src.asks = src.asks[:0]
 		for _, l := range links {
-			n := len(asks[l])
-			if n == 0 || asks[l][n-1].Group != src.group {
+			i := slices.IndexFunc(asks[l], func(m *Graft) bool { return m.Group == src.group })
+			if i < 0 {
+				i = len(asks[l])
 				asks[l] = append(asks[l], &Graft{Group: src.group})
-				n++
 			}
-			m := asks[l][n-1]
-			m.Origins = append(m.Origins, src.probe.Short())
+			asks[l][i].Origins = append(asks[l][i].Origins, src.probe.Short())
 			src.rooted = true
 			put(&l.rooted, src, false) // as in reroot
 			src.asks = append(src.asks, l.peer)
