@@ -342,6 +342,7 @@ func (s *State) interestsChanged() {
 	}
 	s.announcePresence()
 	s.after(taskDial, memberPause) // to find others who take it
+	s.lookSoon()
 }
 
 func (s *State) onBye(l *link, m *Bye) {
@@ -349,6 +350,9 @@ func (s *State) onBye(l *link, m *Bye) {
 		// The list of other peers that it sends goes another way and may come
 		// later than this. It ends the link itself.
 		l.leaving = true
+		if l.look {
+			s.lookSoon() // at another
+		}
 		s.onRefusal(l.peer, m)
 		return
 	}

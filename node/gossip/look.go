@@ -49,6 +49,18 @@ func (s *State) planLook(fresh *link) {
 	}
 }
 
+// lookSoon is called when this node takes, or speaks of, a type that it did not before,
+// and when there was no room for it to look: the next look may be far.
+func (s *State) lookSoon() {
+	if s.lookAt.IsZero() {
+		return // there has been no link yet
+	}
+	if at := s.now.Add(s.jitter(lookPause)); at.Before(s.lookAt) {
+		s.lookAt = at
+		s.schedule(taskLook, at)
+	}
+}
+
 // lookRound ends looks and begins the next one. It returns when there is more to
 // do.
 func (s *State) lookRound() time.Time {

@@ -90,3 +90,48 @@ func TestCommonTypesNeedNoLook(t *testing.T) {
 	n.wait(2 * lookSeldom)
 	mustEqual(t, "looked at", n.dials(), nil)
 }
+
+// Who had no rare type looks seldom, and so soon as it has one.
+func TestLooksSoonForNewType(t *testing.T) {
+	for name, begin := range map[string]func(n *tnode){
+		"a module takes it": func(n *tnode) { n.module(1, 7) },
+		"a module speaks":   func(n *tnode) { n.publish(7, "first") },
+	} {
+		n := alone(t, func(c *Config) { c.Degree, c.PeerExchange = 3, true })
+		for _, p := range []PeerID{"A", "B", "C"} {
+			n.up(p, 7)
+		}
+		for i := range 10 {
+			p := PeerID(fmt.Sprint("taker", i))
+			n.push("B", presenceOf(t, p, 1, Presence{Record: []byte("r"), Interests: []uint16{7}}))
+			n.push("B", presenceOf(t, p+"not", 1, Presence{Record: []byte("r"), Interests: []uint16{5}}))
+			n.push("B", presenceOf(t, p+"nor", 1, Presence{Record: []byte("r"), Interests: []uint16{5}}))
+		}
+		n.wait(lookPause * 5 / 4) // a look at nothing
+		if got := n.s.lookAt.Sub(n.w.now); got <= lookPause*5/4 {
+			t.Fatalf("%s: the next look is in %v", name, got)
+		}
+		n.forget()
+		begin(n)
+		n.wait(lookPause * 5 / 4)
+		if n.s.count.Looks == 0 {
+			t.Errorf("%s: no look within %v", name, lookPause*5/4)
+		}
+	}
+}
+
+// A look that finds no room is none: another follows soon.
+func TestLooksAgainWhenRefused(t *testing.T) {
+	n := looking(t)
+	for n.s.linkedTakers(7) < takersEnough {
+		n.look(t, lookPause*5/4)
+		n.wait(lookLimit)
+	}
+	p := n.look(t, lookSeldom*5/4)
+	if n.s.lookAt.Sub(n.w.now) <= lookPause*5/4 {
+		t.Fatalf("the next look is in %v without a refusal", n.s.lookAt.Sub(n.w.now))
+	}
+	n.recv(p, &Bye{ByeFull})
+	n.do(LinkDown{p})
+	n.look(t, lookPause*5/4)
+}

@@ -115,6 +115,9 @@ func (s *State) onSealed(ev Sealed) {
 	if s.cfg.Push == PushRooted && r.TTL == 0 && r.Size() <= largeRumor {
 		s.source(sourceKey{groupOf(r), r.Origin}).speaks(s.now)
 	}
+	if s.store.groups[groupOf(r)] == nil {
+		s.lookSoon()
+	}
 	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from, landmark: s.landmark(r)}
 	s.store.add(e)
 	s.scheduleExpiry(r)

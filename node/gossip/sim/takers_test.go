@@ -32,12 +32,9 @@ func TestRareType(t *testing.T) {
 // TestSilentTakers: most of those that say they take a rare type hand nothing on.
 // Those that do hear of each other all the same, from who does not take it itself,
 // too, because they go on looking when they have takers enough.
-//
-// In one network of forty or so a rumor is still missing after all that time: of
-// seeds 0 to 39 in that of seed 2.
 func TestSilentTakers(t *testing.T) {
 	aside(t)
-	for seed := uint64(3); seed < 3+uint64(campaign(t, 3)); seed++ {
+	for seed := range uint64(campaign(t, 3)) {
 		const nodes = 60
 		takes := func(i int) bool { return i%5 < 2 }
 		silent := func(i int) bool { return i%5 == 1 } // 12 of 24 takers
@@ -61,7 +58,7 @@ func TestSilentTakers(t *testing.T) {
 			}
 		}
 		for range 20 {
-			if n.Run(30 * time.Second); len(n.Missing()) == 0 {
+			if n.Run(30 * time.Second); len(n.Missing()) == 0 && len(n.Components(4711)) == 1 {
 				break
 			}
 		}
