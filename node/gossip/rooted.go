@@ -38,9 +38,10 @@ const (
 	// the ways by which it came are compared, at least.
 	judgeAfter = 300 * time.Millisecond
 	// wayMargin is by how much another way must be faster with one rumor after the
-	// other until together they would have gained waySure: less is chance, and not
-	// worth a duplicate.
+	// other until together they would have gained wayGain: less is chance, and not
+	// worth a duplicate. By waySure once is enough.
 	wayMargin = 2 * time.Millisecond
+	wayGain   = 10 * time.Millisecond
 	waySure   = 20 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
 	// as long each further time, up to boastLimit doublings.
@@ -207,7 +208,7 @@ func (s *State) judge(src *source, now *link) {
 	case s.links[src.rival] != nil && src.rivalAt.IsZero():
 		return // it has not told of this one
 	case !src.rivalAt.IsZero() && rival >= wayMargin:
-		if src.gained += rival; src.gained < waySure {
+		if src.gained += rival; src.gained < wayGain {
 			return
 		}
 		chosen = src.rival
