@@ -174,7 +174,7 @@
 //	maxWindows, maxSpans           remembered runs of nodes, and intervals in each
 //	maxMembers, maxRoutes          presences; more are put off. The ways to their origins
 //	maxAccusers, MaxLost           accusers remembered per member, and nodes that one presence accuses
-//	maxRedials                     lost neighbours that are dialled again at once
+//	maxRedials                     lost neighbours that are dialled again soon
 //	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
 //	maxGroves, maxHeeded           types that have landmarks, and the landmarks of each

@@ -365,9 +365,11 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 	put(&l.brought, g, s.now)
 	switch {
 	case mi == nil:
-	case mi.asked == 0 && !s.orphaned():
-		s.lateness = max(s.now.Sub(mi.heard), s.lateness*7/8)
-		s.lateness = min(s.lateness, maxLateness)
+	case mi.asked == 0:
+		if !s.orphaned() {
+			s.lateness = max(s.now.Sub(mi.heard), s.lateness*7/8)
+			s.lateness = min(s.lateness, maxLateness)
+		}
 	case m.Landmark != 0:
 		s.failedToBring(g, m.Landmark)
 	case mi.last == l.peer && !m.Rooted:

@@ -27,7 +27,7 @@ const (
 
 // orphaned reports whether a link by which rumors came was lost of late.
 func (s *State) orphaned() bool {
-	return !s.bereft.IsZero() && s.now.Sub(s.bereft) < orphanTime
+	return s.now.Sub(s.bereft) < orphanTime
 }
 
 // mendTrees is called when a link is lost.
@@ -39,7 +39,7 @@ func (s *State) mendTrees(lost *link) {
 	s.replaceBranch(lost)
 	s.replaceShared(lost)
 	for _, mi := range s.missingOrder { // what is known to be missing is not waited for
-		if (mi.asked == 0 || mi.last == lost.peer) && slices.ContainsFunc(mi.tellers, func(p PeerID) bool { return s.links[p] != nil }) {
+		if (mi.asked == 0 || mi.last == lost.peer) && slices.ContainsFunc(mi.tellers[mi.asked:], func(p PeerID) bool { return s.links[p] != nil }) {
 			mi.at = s.now
 			s.schedule(taskGraft, s.now)
 		}
@@ -88,11 +88,12 @@ func (s *State) replaceParent(lost *link) {
 // replaceBranch takes other links into the trees of this node's own rumors, and pushes
 // to them what the lost one did not answer.
 func (s *State) replaceBranch(lost *link) {
-	for _, src := range slices.Clone(s.sourceOrder) {
-		if src.origin != s.cfg.Self || !src.isRooted() || !lost.eager(src.group, src) || s.now.Sub(src.last) > sourceIdle {
+	for _, g := range s.groups() {
+		src := s.sources[sourceKey{g, s.cfg.Self}]
+		if !src.isRooted() || !lost.eager(g, src) || s.now.Sub(src.last) > sourceIdle {
 			continue
 		}
-		for _, l := range s.pick(mendLinks-1, func(l *link) bool { return l.wants(src.group) && !l.eager(src.group, src) }) {
+		for _, l := range s.pick(mendLinks-1, func(l *link) bool { return l.wants(g) && !l.eager(g, src) }) {
 			s.steer(l, src.sourceKey, true)
 		}
 	}
