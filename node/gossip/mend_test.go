@@ -147,6 +147,44 @@ func TestMissingAskedForAgain(t *testing.T) {
 	}
 }
 
+// When all who told of a rumor were asked, the loss of the last leaves the answers of
+// the others to be waited for.
+func TestAnswersAreWaitedFor(t *testing.T) {
+	n := bereaved(t)
+	r := rumorOf(t, "Z", 1, "a")
+	have := &Have{Group: 7, IDs: []ShortID{r.ID.Short()}}
+	n.recv("C", have)
+	n.recv("D", have)
+	n.wait(graftDelay + 2*n.s.lateness + graftAgain)
+	if c, d := len(sent[*Graft](n, "C")), len(sent[*Graft](n, "D")); c != 1 || d != 1 {
+		t.Fatalf("C was asked %d times, D %d times", c, d)
+	}
+	n.do(LinkDown{"D"})
+	if n.s.missing[r.ID.Short()] == nil {
+		t.Error("it is given up while C may answer")
+	}
+}
+
+// What comes by a landmark's tree while this node is an orphan did not fail to come.
+func TestOrphanTrustsLandmark(t *testing.T) {
+	n, landmark := inForest(t)
+	n.recv("B", near(landmark, 1, 20, false))
+	n.wait(time.Second)
+	for seq := range uint64(sourceOften) {
+		n.recv("A", &Push{Rumor: rumorOf(t, "X", seq+1, fmt.Sprint(seq)), Hops: 2})
+	}
+	n.do(LinkDown{"A"})
+	if !n.s.orphaned() {
+		t.Fatal("it is no orphan")
+	}
+	r := rumorOf(t, "Y", 1, "y")
+	n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
+	n.recv("B", &Push{Rumor: r, Hops: 2, Landmark: landmark})
+	if tree := n.s.branch(7, landmark); tree == nil || tree.parent != n.s.links["B"].slot {
+		t.Error("the next hop, which brought it, is not believed any more")
+	}
+}
+
 // The shared tree, too, gets another link, if the lost one brought something or was
 // the last.
 func TestSharedTreeReplaced(t *testing.T) {
