@@ -136,6 +136,9 @@ const (
 	acceptFactor    = 3                      // times Degree: links accepted for any reason; everybody dials Degree, so the mean is at most twice that. As many as Degree more for rare data types
 	pingInterval    = 5 * time.Second        // of a link on which nothing was heard
 	pingTurn        = time.Second            // for which one end waits for the other to ping
+	newTrips        = 3                      // pings that measure the round trip to a new neighbour,
+	newTrip         = 2 * time.Second        // which is busy at first, with pauses like this
+	oldTrip         = time.Minute            // after which it is measured again
 	pingDead        = 15 * time.Second       // silence after which a link is given up
 	receiptSoon     = 20 * time.Millisecond  // for which a verdict waits that changes what the neighbour does
 	presenceMinimum = 250 * time.Millisecond // between two presences of one's own

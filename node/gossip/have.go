@@ -12,6 +12,9 @@ const (
 	// haveFan is how many lazy links are told of a rumor. Everybody hears of it
 	// from about as many; telling all costs more than the repairs it saves.
 	haveFan = 4
+	// calmFan is how many are told in calm times if that takes messages that would
+	// not be sent otherwise.
+	calmFan = 2
 	// IDs are gathered calmFactor times as long when for calmAfter no rumor had to be
 	// asked for, of this node or by it, no tree lost a link, and none came or ended.
 	calmFactor = 3
@@ -42,8 +45,8 @@ func (s *State) announce(lazy []*link, h have) {
 		}
 		return 2
 	}
-	left := min(len(lazy), haveFan)
-	for r := 0; left > 0; r++ {
+	told := 0
+	for r, fan := range [...]int{haveFan, calmFan, calmFan} {
 		n := 0 // lazy[:n] are of this rank
 		for i, l := range lazy {
 			if rank(l) == r {
@@ -51,13 +54,15 @@ func (s *State) announce(lazy []*link, h have) {
 				n++
 			}
 		}
-		for i := range min(n, left) {
+		for i := range min(n, max(fan-told, 0)) {
 			j := i + s.cfg.Rand.IntN(n-i)
 			lazy[i], lazy[j] = lazy[j], lazy[i]
 			lazy[i].haves = append(lazy[i].haves, h)
-			left--
+			told++
 		}
 		lazy = lazy[n:]
+	}
+	if told > 0 {
 		s.after(taskHaves, s.haveDelay())
 	}
 }

@@ -84,16 +84,11 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark u
 		}
 		switch {
 		case flood:
-		case branch != nil:
-			if !branch.has(l.slot, s.now) {
-				n++
-				lazy = append(lazy, l)
-				continue
-			}
-		case !l.eager(g, src):
+		case !s.inTree(l, g, src, branch):
 			n++
 			lazy = append(lazy, l)
 			continue
+		case branch != nil:
 		case r.Size() > largeRumor && !s.carriesLarge(l, g, src):
 			n++
 			s.do(Send{To: l.peer, Msg: &Have{Group: g, IDs: []ShortID{r.ID.Short()}, Ask: true}})
@@ -363,6 +358,9 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 	g := groupOf(m.Rumor)
 	l.proven[g] = true
 	put(&l.brought, g, s.now)
+	if m.Landmark != 0 && (mi == nil || mi.asked == 0) {
+		l.excuses = 0
+	}
 	switch {
 	case mi == nil:
 	case mi.asked == 0:
@@ -371,14 +369,14 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 			s.lateness = min(s.lateness, maxLateness)
 		}
 	case m.Landmark != 0:
-		s.failedToBring(g, m.Landmark)
+		s.failedToBring(m.Rumor, m.Landmark)
 	case mi.last == l.peer && !m.Rooted:
 		delete(l.lazy, g)
 		put(&l.grafted, g, s.now.Add(graftHold))
 	}
 	if g != GroupPresence && m.Rumor.TTL == 0 {
-		if v := s.grove(g); v != nil && !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted() {
-			s.heardSeldom(v)
+		if v := s.grove(g); v != nil && (m.Landmark != 0 || v.small() || !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted()) {
+			s.moreHeard(v)
 		}
 		if m.Landmark != 0 {
 			return
@@ -410,7 +408,8 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 		return VerdictKnown // it was flooded
 	case e != nil && e.filled:
 		return VerdictKnown // the first copy came by a comparison, which is no way
-	case m.Landmark != 0 || e != nil && e.landmark != 0:
+	case m.Landmark != 0 || e != nil && e.landmark != 0 && s.isAware(l, g):
+		l.acquit(m.Rumor.ID)
 		return VerdictKnown // the trees of landmarks are not made of duplicates
 	case g != GroupPresence && (m.Rooted || s.sources[key].isRooted()):
 		s.tooSlow(l, key)
@@ -454,7 +453,9 @@ func (s *State) crowd(g Group) int {
 func (s *State) prune(l *link, g Group) {
 	if s.takesPart(g) && !l.lazy[g] {
 		l.lazy[g] = true
-		s.stir()
+		if g != GroupPresence { // where nothing is urgent but what is flooded
+			s.stir()
+		}
 		delete(l.proven, g)
 		s.count.Prunes++
 	}

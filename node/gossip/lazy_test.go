@@ -212,7 +212,7 @@ func TestHaves(t *testing.T) {
 }
 
 // Of rumors that come in a calm time while IDs are gathered the same neighbours are
-// told, haveFan of them, in one message each; the next time it may be others, and
+// told, calmFan of them, in one message each; the next time it may be others, and
 // after haveTogether rumors, too.
 func TestHavesGoTogether(t *testing.T) {
 	n := alone(t)
@@ -225,7 +225,7 @@ func TestHavesGoTogether(t *testing.T) {
 	}
 	n.wait(calmAfter)
 	chosen := make(map[PeerID]bool)
-	for range 10 {
+	for range 30 {
 		n.forget()
 		for range 5 {
 			n.publish(7, "x")
@@ -241,8 +241,8 @@ func TestHavesGoTogether(t *testing.T) {
 				}
 			}
 		}
-		if messages != haveFan {
-			t.Errorf("%d messages for 5 rumors, want %d", messages, haveFan)
+		if messages != calmFan {
+			t.Errorf("%d messages for 5 rumors, want %d", messages, calmFan)
 		}
 	}
 	if len(chosen) != len(peers) {
@@ -253,40 +253,53 @@ func TestHavesGoTogether(t *testing.T) {
 		n.publish(7, "x")
 	}
 	n.wait(n.s.haveDelay())
+	told := 0
 	for _, p := range peers {
-		if m := sent[*Have](n, p); len(m) != 1 || len(m[0].IDs) != haveTogether {
-			t.Errorf("%s was told of %v, of %d rumors it should", p, m, haveTogether)
+		for _, m := range sent[*Have](n, p) {
+			if told++; len(m.IDs) != haveTogether {
+				t.Errorf("%s was told of %d rumors, of %d it should", p, len(m.IDs), haveTogether)
+			}
 		}
+	}
+	if told != 2*calmFan {
+		t.Errorf("%d messages for %d rumors, want %d", told, 2*haveTogether, 2*calmFan)
 	}
 }
 
-// A rumor that has more lazy links than are told of others is told down haveFan
-// all the same, and down those that are told of others first.
+// A rumor is told down up to haveFan of those links that are told of others anyway, and
+// down others only if those are fewer than calmFan.
 func TestHavesFillUp(t *testing.T) {
-	n := alone(t)
-	n.module(1, 7, 8)
-	peers := []PeerID{"B", "C", "D", "E", "F", "G", "H", "I"}
-	for _, p := range peers {
-		n.up(p, 7, 8)
-		n.s.links[p].lazy[7] = true
-		n.s.links[p].lazy[8] = p <= "C" // the others are in the tree of 8
-	}
-	n.wait(calmAfter)
-	n.publish(8, "x")
-	n.publish(7, "y")
-	n.wait(n.s.haveDelay())
-	told := 0
-	for _, p := range peers {
-		haves := sent[*Have](n, p)
-		if p <= "C" && len(haves) != 2 {
-			t.Errorf("%s was told of %d types, of 2 it should", p, len(haves))
+	for _, c := range []struct {
+		told int // neighbours that are told of another rumor, of type 8
+		want int // that are told of one of type 7
+	}{{0, calmFan}, {1, calmFan}, {calmFan, calmFan}, {haveFan, haveFan}, {haveFan + 2, haveFan}} {
+		n := alone(t)
+		n.module(1, 7, 8)
+		n.up("T", 7) // takes everything in full
+		peers := []PeerID{"B", "C", "D", "E", "F", "G", "H", "I"}
+		for i, p := range peers {
+			n.up(p, 7, 8)
+			n.s.links[p].lazy[7] = true
+			if i < c.told {
+				n.s.links[p].haves = append(n.s.links[p].haves, have{8, RumorID{1}})
+			}
 		}
-		if slices.ContainsFunc(haves, func(m *Have) bool { return m.Group == 7 }) {
+		n.wait(calmAfter)
+		n.publish(7, "y")
+		n.wait(n.s.haveDelay())
+		told := 0
+		for i, p := range peers {
+			if len(sent[*Have](n, p)) == 0 {
+				continue
+			}
 			told++
+			if i >= max(c.told, calmFan) && c.told >= calmFan {
+				t.Errorf("with %d that are told anyway %s is told alone", c.told, p)
+			}
 		}
-	}
-	if told != haveFan {
-		t.Errorf("%d neighbours were told of y, want %d", told, haveFan)
+		if told != c.want {
+			t.Errorf("with %d that are told anyway %d were told, want %d", c.told, told, c.want)
+		}
 	}
 }
 

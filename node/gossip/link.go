@@ -34,6 +34,9 @@ type link struct {
 	brought    map[Group]time.Time // when something new came last
 	boasts     int                 // how often it was slower than it said
 	boasted    time.Time           // what it says of times is not believed before
+	excuses    int                 // why it did not bring what the tree of a landmark should, since it did last
+	faults     int                 // how often it was found to have kept something to itself
+	distrusted time.Time           // until when it is next hop to no landmark
 	haves      []have              // not yet told
 	offered    map[RumorID]bool    // by their IDs, at most offeredIDs; what is not asked for it has
 	offeredAt  time.Time           // since when
@@ -51,8 +54,10 @@ type link struct {
 	yields  bool      // it is its turn to ping
 	spared  bool      // it was silent for too long, and pinged once more
 	rtt     time.Duration
-	leaving bool // it ends the link
-	left    bool // because it shuts down
+	trips   int       // how often it was measured, up to newTrips
+	tripAt  time.Time // last
+	leaving bool      // it ends the link
+	left    bool      // because it shuts down
 
 	askedPeers bool      // our PeersRequest is open
 	introduced bool      // it was told our record
@@ -292,9 +297,8 @@ func (s *State) onReceived(ev Received) {
 		s.do(Send{To: l.peer, Msg: &Pong{m.Number}})
 	case *Pong:
 		if !l.pinged.IsZero() && m.Number == l.number {
-			l.rtt = s.now.Sub(l.pinged)
-			l.pinged = time.Time{}
-			s.schedule(taskLinks, l.heard.Add(l.silence()))
+			l.measured(s.now)
+			s.schedule(taskLinks, l.nextPing())
 		}
 	case *PeersRequest:
 		s.onPeersRequest(l, m)
@@ -377,8 +381,7 @@ func (s *State) checkLinks() time.Time {
 			continue
 		}
 		switch {
-		case l.pinged.IsZero() && (l.number == 0 || s.now.Sub(l.heard) >= l.silence()):
-			// A new neighbour is pinged at once, to know the round trip.
+		case l.pinged.IsZero() && !l.nextPing().After(s.now):
 			s.ping(l)
 		case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:
 			if l.heard.After(l.pinged) {
@@ -398,7 +401,7 @@ func (s *State) checkLinks() time.Time {
 			continue
 		}
 		if l.pinged.IsZero() {
-			sooner(l.heard.Add(l.silence()))
+			sooner(l.nextPing())
 		} else {
 			sooner(l.pinged.Add(pingDead - pingInterval))
 		}
@@ -421,6 +424,33 @@ func (l *link) silence() time.Duration {
 		return pingInterval + pingTurn
 	}
 	return pingInterval
+}
+
+// nextPing is when a neighbour is pinged that has answered the last one.
+func (l *link) nextPing() time.Time {
+	if l.number == 0 {
+		return l.since
+	}
+	pause := oldTrip
+	if l.trips < newTrips {
+		pause = newTrip
+	}
+	silent, measure := l.heard.Add(l.silence()), l.tripAt.Add(pause)
+	if measure.Before(silent) {
+		return measure
+	}
+	return silent
+}
+
+// measured takes in how long the ping that was just answered took. A node that is busy
+// answers late, so what was measured counts only a little if it is more than before.
+func (l *link) measured(now time.Time) {
+	trip := now.Sub(l.pinged)
+	if l.trips > 0 && trip > l.rtt {
+		trip = l.rtt + (trip-l.rtt)/8
+	}
+	l.rtt, l.pinged, l.tripAt = trip, time.Time{}, now
+	l.trips = min(l.trips+1, newTrips)
 }
 
 func (s *State) ping(l *link) {

@@ -9,11 +9,14 @@ func TestPings(t *testing.T) {
 	n := alone(t)
 	n.do(LinkUp{Peer: "B"})
 	pings := func() int { return len(sent[*Ping](n, "B")) }
-	if pings() != 1 {
-		t.Fatal("a new neighbour is not pinged at once")
+	for i := range newTrips { // to know the round trip
+		if pings() != i+1 {
+			t.Fatalf("a new neighbour was pinged %d times after %v", pings(), time.Duration(i)*newTrip)
+		}
+		n.wait(newTrip)
 	}
-	n.wait(pingInterval - time.Millisecond)
-	if pings() != 1 {
+	n.wait(pingInterval - newTrip - time.Millisecond)
+	if pings() != newTrips {
 		t.Error("pinged again too early")
 	}
 	n.recv("B", &Ping{9})
@@ -21,11 +24,12 @@ func TestPings(t *testing.T) {
 		t.Errorf("a ping was answered with %v", got)
 	}
 	n.wait(pingInterval - time.Millisecond)
-	if pings() != 1 {
+	if pings() != newTrips {
 		t.Error("pinged though something was heard")
 	}
+	n.forget()
 	n.wait(time.Minute)
-	if got := pings(); got < 11 || got > 14 {
+	if got := pings(); got < 9 || got > 14 {
 		t.Errorf("%d pings in a minute of silence", got)
 	}
 	if n.s.links["B"] == nil {
@@ -50,13 +54,46 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// The round trip of a neighbour that is not silent is measured anew now and then, and a
+// long one is not believed at once: it was busy.
+func TestRoundTripAgain(t *testing.T) {
+	n := alone(t)
+	n.mute["B"] = true
+	n.do(LinkUp{Peer: "B"})
+	trip := func(d time.Duration) time.Duration {
+		n.wait(d)
+		n.recv("B", &Pong{n.s.links["B"].number})
+		return n.s.Status().Neighbours[0].RTT
+	}
+	for i, c := range []struct{ took, want time.Duration }{{40, 40}, {120, 50}, {20, 20}, {100, 30}} {
+		if got := trip(c.took * time.Millisecond); got != c.want*time.Millisecond {
+			t.Errorf("after %v the round trip is %v, want %v ms", c.took, got, c.want)
+		}
+		pause := newTrip
+		if i >= newTrips-1 {
+			pause = oldTrip
+		}
+		n.forget()
+		for spent := time.Duration(0); spent < pause; spent += time.Second {
+			if len(sent[*Ping](n, "B")) != 0 {
+				t.Fatalf("pinged %v after ping %d, want %v", spent, i+1, pause)
+			}
+			n.wait(time.Second)
+			n.recv("B", &Have{Group: 7})
+		}
+		if len(sent[*Ping](n, "B")) != 1 {
+			t.Fatalf("not pinged %v after ping %d", pause, i+1)
+		}
+	}
+}
+
 func TestDeadLink(t *testing.T) {
 	n := alone(t)
 	n.up("B", 7)
-	n.wait(3*pingInterval + time.Second)
-	n.mute["B"] = true // last heard a second ago
+	n.wait(3 * pingInterval)
+	n.mute["B"] = true
 	n.forget()
-	n.wait(pingDead - time.Second - time.Millisecond)
+	n.wait(n.s.links["B"].heard.Add(pingDead - time.Millisecond).Sub(n.w.now))
 	if len(actions[Hangup](n)) != 0 {
 		t.Fatal("given up early")
 	}

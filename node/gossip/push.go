@@ -26,6 +26,8 @@ type pushed struct {
 	origin PeerID
 	at     time.Time
 	late   bool // counted as late; another neighbour was asked
+	guided bool // it went by the tree of a landmark
+	up     bool // and should have come down this link
 }
 
 // spread tells all neighbours that want it of a rumor, and returns how many.
@@ -78,7 +80,8 @@ func (s *State) withdraw(l *link, g Group, ids []ShortID) {
 }
 
 func (s *State) push(l *link, msg *Push, urgent bool) {
-	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), origin: msg.Rumor.Origin, at: s.now})
+	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), origin: msg.Rumor.Origin, at: s.now,
+		guided: msg.Landmark != 0, up: s.owed(l, msg)})
 	if s.cfg.AckTimeout > 0 {
 		s.after(taskLinks, s.cfg.AckTimeout)
 	}
@@ -116,12 +119,16 @@ func (s *State) onPush(l *link, m *Push) {
 	}
 }
 
-// receiptDelay is how long good news of pushes is gathered.
+// receiptDelay is how long good news of pushes is gathered, longer in calm times.
 func (s *State) receiptDelay() time.Duration {
-	if s.cfg.AckTimeout == 0 {
-		return s.cfg.ReceiptDelay
+	delay := s.cfg.ReceiptDelay
+	if s.calm() {
+		delay *= calmFactor
 	}
-	return min(s.cfg.ReceiptDelay, s.cfg.AckTimeout/4)
+	if s.cfg.AckTimeout == 0 {
+		return delay
+	}
+	return min(delay, s.cfg.AckTimeout/2)
 }
 
 // receiptIn has a link's receipts leave after a while, if they do not before.
@@ -197,7 +204,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 	if r.Origin == s.cfg.Self {
 		s.foreignEpoch(r, l.peer)
 	}
-	if s.branch(groupOf(r), landmark) == nil || r.Size() > largeRumor {
+	if r.Size() > largeRumor || !s.travels(r, landmark) {
 		landmark = 0 // it goes by the shared tree from here
 	}
 	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer, landmark: landmark}
@@ -287,11 +294,20 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 		switch v {
 		case VerdictNew:
 			l.proven[p.group] = true
-			s.keepChild(l, sourceKey{p.group, p.origin})
+			if p.up {
+				s.doubt(l, v)
+			}
+			if !p.guided { // whose children say so themselves
+				s.keepChild(l, sourceKey{p.group, p.origin})
+			}
 		case VerdictDuplicate:
 			s.prune(l, p.group)
 		case VerdictElsewhere:
 			s.steer(l, sourceKey{p.group, p.origin}, false)
+		case VerdictKnown:
+			if p.up {
+				s.doubt(l, v)
+			}
 		case VerdictUnwanted:
 			s.forgetHolder(l, p.group, p.id)
 			if l.wants(p.group) { // by now it takes the type again

@@ -47,6 +47,8 @@ func TestLanesOvertake(t *testing.T) {
 	var order []string
 	n := couple(t, LinkModel{Delay: Constant(10 * time.Millisecond), Bandwidth: 10_000})
 	n.cfg.Record = func(_, to int, m gossip.Message) { order = append(order, KindOf(m)) }
+	n.Run(5 * time.Second) // pings that measure the round trip are over
+	order = nil
 	w := n.nodes[0].wires[n.nodes[1].id]
 	for range 2 {
 		n.send(w, &gossip.Want{Group: 9, IDs: make([]gossip.RumorID, 100)}, false)
