@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -30,7 +31,7 @@ const (
 	waveDelay = 100 * time.Millisecond
 	// landmarkHop is what a hop adds to a distance, in milliseconds. It keeps
 	// trees shallow.
-	landmarkHop = 10
+	landmarkHop = 5
 	// unknownRTT stands for the round trip of a link on which none was measured.
 	unknownRTT = 100 * time.Millisecond
 	// A tree by which a rumor came within the last inUse is missed at once where there
@@ -53,13 +54,37 @@ type wayOffer struct {
 	number   uint32
 	distance uint16
 	known    bool
-	failed   bool // something did not come that way
+	failed   bool  // something did not come that way
+	bonus    int32 // by how much it was found to be nearer than the distances say
 }
 
 // linkDistance is what a link adds to a distance.
 func (l *link) linkDistance() uint16 {
 	rtt := cmp.Or(l.rtt, unknownRTT)
 	return uint16(min((rtt/2).Milliseconds(), far/8)) + landmarkHop
+}
+
+// distanceBy is how far a landmark is by a neighbour.
+func (l *link) distanceBy(o wayOffer) uint16 {
+	return uint16(min(int(o.distance)+int(l.linkDistance()), far-1))
+}
+
+// prefer takes a neighbour for next hop by which a landmark's rumors come sooner, though
+// the distances do not say so: the two directions of a link may differ. The condition
+// that keeps ways from making circles holds for it as for any other; where it does not
+// let it be chosen now, a later number will.
+func (s *State) prefer(t *landmarkTree, l *link) {
+	if t.parent < 0 || l.slot >= len(t.offers) {
+		return
+	}
+	o := &t.offers[l.slot]
+	if !o.known || o.number != t.number {
+		return
+	}
+	least := int32(t.distance) - t.offers[t.parent].bonus
+	o.bonus = int32(l.distanceBy(*o)) - least + landmarkHop
+	t.due = s.now
+	s.after(taskLandmarks, 0)
 }
 
 // onNear takes in how far a neighbour is from landmarks.
@@ -108,7 +133,7 @@ func (s *State) onNear(l *link, m *Have) {
 			d.Number = t.number
 		}
 		failed := before.failed && !raisedAbove(d.Number, before.number)
-		t.offers[l.slot] = wayOffer{d.Number, d.Distance, d.Distance != far && !failed, failed}
+		t.offers[l.slot] = wayOffer{d.Number, d.Distance, d.Distance != far && !failed, failed, before.bonus}
 		if t.due.IsZero() {
 			t.due = s.now.Add(waveDelay + time.Duration(s.cfg.Rand.Int64N(int64(waveDelay/2))))
 			s.schedule(taskLandmarks, t.due)
@@ -125,8 +150,9 @@ func (s *State) tellYoung(l *link, g Group) {
 	list := s.store.group(g)
 	for _, p := range list[max(len(list)-MaxIDs, 0):] {
 		e := s.store.entries[p.ID]
-		if s.now.Sub(e.learnt) < formerChild && e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin && l.fits(e.r) {
-			l.haves = append(l.haves, have{g, e.r.ID})
+		h := have{g, p.ID}
+		if s.now.Sub(e.learnt) < formerChild && e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin && l.fits(e.r) && !slices.Contains(l.haves, h) {
+			l.haves = append(l.haves, h)
 		}
 	}
 	s.sendHave(l)
@@ -156,27 +182,24 @@ func (s *State) chooseWay(t *landmarkTree) {
 		return
 	}
 	fresh := !t.known || newest != t.number
-	best, distance := -1, uint16(far)
+	best, distance, least := -1, uint16(far), int32(far)
 	for slot, o := range t.offers {
 		l := s.linkOrder[slot]
 		if !o.known || o.number != newest || l == nil || l.distrusted.After(s.now) || !fresh && o.distance >= t.least {
 			continue
 		}
-		d := uint16(min(int(o.distance)+int(l.linkDistance()), far-1))
+		d := l.distanceBy(o)
+		by := int32(d) - o.bonus
 		if slot == t.parent {
-			d -= min(d, landmarkHop/2) // little is not worth a change
+			by -= landmarkHop / 2 // little is not worth a change
 		}
-		if d < distance {
-			best, distance = slot, d
+		if by < least {
+			best, distance, least = slot, d, by
 		}
-	}
-	if best >= 0 && best == t.parent {
-		distance += landmarkHop / 2
 	}
 	if fresh {
 		t.known, t.number, t.raised, t.least = true, newest, s.now, far
 	}
-	before := int(t.distance)
 	if best != t.parent {
 		t.chosen = s.now
 	}
@@ -188,7 +211,7 @@ func (s *State) chooseWay(t *landmarkTree) {
 	// What became farther is told with the next number, as is what is little nearer: there
 	// are no circles for all that, for the least distance told with a number descends along
 	// every way.
-	t.news = t.news || fresh || best < 0 && before < far || before-int(distance) >= landmarkHop
+	t.news = t.news || fresh || best < 0 && t.said < far || int(t.said)-int(distance) >= landmarkHop
 	t.turned = t.parent != t.told
 }
 
@@ -217,6 +240,9 @@ func (s *State) tendLandmarks() (next time.Time) {
 			}
 		}
 		for _, t := range v.trees {
+			if t.news || t.wish && t.parent < 0 {
+				t.said = t.distance
+			}
 			if t.wish && !t.self {
 				t.wish, t.wished = false, s.now
 			}

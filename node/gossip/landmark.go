@@ -55,7 +55,8 @@ type landmarkTree struct {
 	known    bool
 	number   uint32
 	distance uint16
-	least    uint16     // the least distance that was told with this number
+	least    uint16     // the least that it ever was with this number
+	said     uint16     // what all neighbours were told of it last
 	parent   int        // slot of the next hop, -1 = none
 	children bitset     // slots
 	former   bitset     // slots of those that left of late: what is on its way
@@ -72,6 +73,7 @@ type landmarkTree struct {
 	above    uint32     // the number that was wished of this node, whose tree it is
 	used     time.Time  // when a rumor travelled by it last
 	chosen   time.Time  // when the next hop became that
+	ways     *source    // how soon the landmark's own rumors come by whom
 }
 
 // grove is the trees of one group's landmarks.
@@ -161,7 +163,8 @@ func (s *State) plant(v *grove, landmark uint64) *landmarkTree {
 	if _, listed := slices.BinarySearch(v.roster, landmark); !listed {
 		return nil
 	}
-	t := &landmarkTree{grove: v, landmark: landmark, self: landmark == landmarkOf(v.group, s.cfg.Self), parent: -1, told: -1, distance: far, since: s.now}
+	t := &landmarkTree{grove: v, landmark: landmark, self: landmark == landmarkOf(v.group, s.cfg.Self), parent: -1, told: -1, distance: far, said: far, since: s.now}
+	t.ways = &source{sourceKey: sourceKey{group: v.group}, tree: t}
 	i, _ := slices.BinarySearchFunc(v.trees, landmark, func(t *landmarkTree, x uint64) int { return cmp.Compare(t.landmark, x) })
 	v.trees = slices.Insert(v.trees, i, t)
 	return t

@@ -379,6 +379,9 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 			s.moreHeard(v)
 		}
 		if m.Landmark != 0 {
+			if t := s.branch(g, m.Landmark); t != nil && ownTree(m.Rumor, m.Landmark) {
+				s.watchWay(t.ways, l, m.Rumor)
+			}
 			return
 		}
 		s.heardFrom(l, m.Rumor)

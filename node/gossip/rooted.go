@@ -58,7 +58,8 @@ type sourceKey struct {
 // source is what is known of the ways by which an origin's rumors come.
 type source struct {
 	sourceKey
-	heard  int // rumors since the last long pause, up to sourceOften
+	tree   *landmarkTree // of which the ways are, if the origin is a landmark
+	heard  int           // rumors since the last long pause, up to sourceOften
 	last   time.Time
 	rooted bool // it has a tree of its own here
 
@@ -151,7 +152,10 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 	if s.cfg.Push != PushRooted || r.Size() > largeRumor {
 		return
 	}
-	src := s.source(sourceKey{groupOf(r), r.Origin})
+	s.watchWay(s.source(sourceKey{groupOf(r), r.Origin}), l, r)
+}
+
+func (s *State) watchWay(src *source, l *link, r *Rumor) {
 	src.speaks(s.now)
 	src.asks = src.asks[:0]
 	if src.asked == l.peer {
@@ -175,6 +179,9 @@ func (s *State) compareWay(l *link, e *entry, held time.Duration) {
 		return // most are not: no need to look whose it is
 	}
 	src := s.sources[sourceKey{groupOf(e.r), e.r.Origin}]
+	if t := s.branch(groupOf(e.r), e.landmark); t != nil {
+		src = t.ways
+	}
 	if src == nil || src.probe != e.r.ID || l.peer == src.parent || l.boasted.After(s.now) {
 		return
 	}
@@ -201,9 +208,13 @@ func (s *State) judge(src *source, now *link) {
 		return
 	}
 	var chosen PeerID
+	sure := waySure
+	if src.tree != nil {
+		sure = wayGain // another next hop costs no duplicate
+	}
 	best, rival := src.at.Sub(src.bestAt), src.at.Sub(src.rivalAt)
 	switch {
-	case src.best != "" && best >= waySure:
+	case src.best != "" && best >= sure:
 		chosen = src.best
 	case s.links[src.rival] != nil && src.rivalAt.IsZero():
 		return // it has not told of this one
@@ -217,7 +228,11 @@ func (s *State) judge(src *source, now *link) {
 		return
 	}
 	src.rival = ""
-	if l := s.links[chosen]; l != nil && l != now && l.wants(src.group) {
+	switch l := s.links[chosen]; {
+	case l == nil || l == now || !l.wants(src.group):
+	case src.tree != nil:
+		s.prefer(src.tree, l)
+	default:
 		s.reroot(src, l)
 	}
 }

@@ -141,3 +141,74 @@ func TestSinkholes(t *testing.T) {
 	t.Logf("latency %v", n.Latency(began))
 	check(t, n)
 }
+
+// TestSinkholesAmongFew: the same in a small network, where all have trees of their own.
+// Who was drawn to a sinkhole finds out with the first rumors, and does not go there
+// again for a while, whatever it says.
+func TestSinkholesAmongFew(t *testing.T) {
+	aside(t)
+	if scale > 1 {
+		t.Skip("the core has no goroutines")
+	}
+	hostile := func(i int) bool { return i%10 == 9 }
+	for seed := range uint64(campaign(t, 2)) {
+		n := grown(seed, 50, 6, func(c *Config) {
+			c.Silent, c.Hostile = nil, hostile
+			c.Wrap = func(i int, core Core) Core {
+				if hostile(i) {
+					return sinkhole{core}
+				}
+				return core
+			}
+		})
+		var latency Distribution
+		for minute := range 2 {
+			began := n.Now()
+			for k := range 200 {
+				if i := k * 7 % 50; !hostile(i) {
+					n.Publish(i, 7, 0, fmt.Append(nil, "by sinkholes ", minute, k))
+				}
+				n.Run(100 * time.Millisecond)
+			}
+			n.Run(5 * time.Second)
+			latency = n.Latency(began)
+			t.Logf("seed %d, %d s: %v", seed, 25*minute, latency)
+		}
+		if latency.P99 > 200*time.Millisecond {
+			t.Errorf("seed %d: after 25 s one rumor in a hundred takes more than %v", seed, latency.P99)
+		}
+		check(t, n)
+	}
+}
+
+// TestTreesOfFew: in a small network, where everybody has a tree, rumors take the
+// shortest ways without duplicates. Over links of 20 ms those that come every 50 ms cut
+// the tree that all share to pieces.
+func TestTreesOfFew(t *testing.T) {
+	aside(t)
+	if scale > 1 {
+		t.Skip("the core has no goroutines")
+	}
+	for seed := range uint64(campaign(t, 2)) {
+		n := grown(seed, 50, 16, func(c *Config) { c.Paths, c.Silent, c.Latency = true, nil, 20*time.Millisecond })
+		speak := func(rumors int) {
+			for k := range rumors {
+				n.Publish(k*7%50, 7, 0, fmt.Append(nil, "rumor ", len(n.Rumors()), k))
+				n.Run(50 * time.Millisecond)
+			}
+		}
+		speak(200)
+		before, first := n.Stats(), len(n.Rumors())
+		speak(200)
+		n.Run(5 * time.Second)
+		var hops, best float64
+		for _, r := range n.Rumors()[first:] {
+			hops, best = hops+float64(r.Hops), best+float64(r.BestHops)
+		}
+		t.Logf("seed %d: last hop %.2f times the shortest way's, %.4f duplicates per delivery", seed, hops/best, n.Stats().Sub(before).Redundancy())
+		if twice := n.Stats().Sub(before).Redundancy(); hops > 1.1*best || twice > 0.03 {
+			t.Errorf("seed %d: last hop %.2f times the shortest way's, %.4f duplicates per delivery", seed, hops/best, twice)
+		}
+		check(t, n)
+	}
+}

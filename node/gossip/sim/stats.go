@@ -272,7 +272,8 @@ func Distribute(all []time.Duration) Distribution {
 }
 
 // Latency is how long deliveries took, from when the rumor was sealed and sent,
-// without those at its own node, of all rumors published from since on.
+// without those at its own node and at hostile ones, of all rumors published from since
+// on.
 func (n *Network) Latency(since time.Duration) Distribution {
 	var all []time.Duration
 	for _, p := range n.ordered {
@@ -280,7 +281,7 @@ func (n *Network) Latency(since time.Duration) Distribution {
 			continue
 		}
 		for m, t := range p.told {
-			if int(m.node) != p.from.index {
+			if int(m.node) != p.from.index && !n.nodes[m.node].hostile {
 				all = append(all, t.at-p.sent)
 			}
 		}
