@@ -89,7 +89,8 @@ type Config struct {
 
 	// AckTimeout (ack_timeout) is how long to wait for a neighbour's receipt
 	// before another neighbour is tried. 0 = wait for ever, else 10 ms…10 min,
-	// default 3 s. Shorter repairs faster and repeats more on slow links.
+	// default 3 s. Shorter repairs faster and repeats more on slow links; below 2 s it
+	// repeats what was not lost, for receipts are gathered for up to 1.5 s.
 	AckTimeout time.Duration
 
 	// ValidationTimeout (validation_timeout) is how long modules may take to

@@ -63,8 +63,9 @@ type Config struct {
 	// Longer costs fewer messages; what a tree loses comes later by as much. In calm
 	// times, when nothing was lost for a while, it is calmFactor times as long.
 	HaveDelay time.Duration
-	// ReceiptDelay is how long receipts for pushes that were new are gathered, at
-	// most a quarter of AckTimeout. They leave earlier with other messages.
+	// ReceiptDelay is how long receipts for pushes that were new are gathered, in calm
+	// times calmFactor times as long, and at most half of AckTimeout. They leave earlier
+	// with other messages.
 	ReceiptDelay time.Duration
 	// Heartbeat is the pause between two renewals of this node's presence, while
 	// there are few members: with n of them it is n/10 seconds if that is more. 0 =

@@ -31,7 +31,7 @@ const (
 	waveDelay = 100 * time.Millisecond
 	// landmarkHop is what a hop adds to a distance, in milliseconds. It keeps
 	// trees shallow.
-	landmarkHop = 5
+	landmarkHop = 10
 	// unknownRTT stands for the round trip of a link on which none was measured.
 	unknownRTT = 100 * time.Millisecond
 	// A tree by which a rumor came within the last inUse is missed at once where there
@@ -71,14 +71,14 @@ func (l *link) distanceBy(o wayOffer) uint16 {
 
 // prefer takes a neighbour for next hop by which a landmark's rumors come sooner, though
 // the distances do not say so: the two directions of a link may differ. The condition
-// that keeps ways from making circles holds for it as for any other; where it does not
-// let it be chosen now, a later number will.
-func (s *State) prefer(t *landmarkTree, l *link) {
+// that keeps ways from making circles holds for it as for any other; where that does not
+// let it be chosen now, a later number will, if it is sure to be worth it.
+func (s *State) prefer(t *landmarkTree, l *link, sure bool) {
 	if t.parent < 0 || l.slot >= len(t.offers) {
 		return
 	}
 	o := &t.offers[l.slot]
-	if !o.known || o.number != t.number {
+	if !o.known || o.number != t.number || o.distance >= t.least && !sure {
 		return
 	}
 	least := int32(t.distance) - t.offers[t.parent].bonus

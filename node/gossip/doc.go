@@ -49,12 +49,13 @@
 //   - Every Push is answered by one byte of verdict, gathered in Receipts, which
 //     go with other messages where they can. A neighbour that is late with it may be
 //     dead, so others are offered the rumor without waiting to know.
-//   - An origin that speaks often gets a tree of its own, which grows along the
-//     fastest ways to it (rooted.go): nearly as fast as flooding, for a tree's price.
-//     README.md has the comparison.
-//   - In networks of many, origins that speak seldom use the tree of the landmark that is
-//     nearest to them: 32 members of each type have trees of shortest ways
-//     (landmark.go).
+//   - Where at most 64 members take a type all of them are its landmarks, else 32 of
+//     them: these have trees of shortest ways, laid by distances that neighbours tell each
+//     other (landmark.go, distance.go), which are nearly as fast as flooding, for a
+//     tree's price. README.md has the comparison.
+//   - Others that speak often get trees of their own, too, which grow along the fastest
+//     ways to them (rooted.go), and who speaks seldom uses the tree of the landmark that
+//     is nearest to it.
 //   - A rumor of more than 16 KiB is not sent on a guess, so no link ever carries
 //     it twice.
 //   - A rumor with a TTL is flooded: trees have longer ways than its sender
@@ -271,7 +272,10 @@
 //     Who makes two that begin alike (2³² tries) only hides one of his own.
 //   - The ways to an origin are compared by what neighbours say of times: for how
 //     long they had a rumor when they told of it. That needs no common clock and no
-//     measured round trip, and who boasts is found out by the next rumor.
+//     measured round trip, and who boasts is found out by the next rumor. The same
+//     decides between next hops to a landmark that distances allow.
+//   - Trees of landmarks come before any rumor, so the first rumors of many that begin to
+//     speak at once cannot tear them, as they tear the shared one.
 //   - A landmark's tree is used from any of its nodes, up and down, rather than by
 //     sending to the landmark first: who is on the way, or near it, hears earlier. It is
 //     made by distances, not by who was first with a rumor, since rumors come into it
@@ -322,10 +326,14 @@
 //     it until it has looked at one that does: where half of all takers are silent one
 //     look in two ends that. There is one in 20 s while fewer than takersEnough
 //     neighbours take the type, then one in two minutes.
-//   - Landmarks are those members whose hashes are smallest, so who makes up identities
-//     can be one, and who lies about distances draws ways to itself. If it then swallows
-//     rumors they come late, by Have and Graft, and it is not believed until the
-//     landmark's next number: a minute at least.
+//   - Who lies about distances draws ways to landmarks to itself. If it then swallows
+//     rumors they come late, by Have and Graft. Those whom it should have brought what a
+//     landmark says ask it no more for a minute, and twice as long each further time
+//     (doubt.go); where landmarks' trees carry what others say it is not believed until
+//     the landmark's next number. With one in ten such nodes among 50 one delivery in
+//     twelve takes more than 0.2 s for the first 20 s (README.md).
+//   - In larger networks landmarks are those members whose hashes are smallest, so who
+//     makes up identities can be one.
 //   - What is heard of peers is not proven: who makes up as many identities as
 //     there are nodes, each with an answering address, has half of the sample.
 //     Where addresses have no network group, on a LAN or in a private network,

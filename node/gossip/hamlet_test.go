@@ -370,7 +370,7 @@ func TestSoonerWay(t *testing.T) {
 		if tree.parent != a {
 			t.Fatalf("B at %d: the next hop changed for %v", c.distance, wayMargin/2)
 		}
-		says(2 * wayGain)
+		says(waySure)
 		says(0)
 		n.wait(time.Second)
 		if got := tree.parent == b; got != (c.at == 1) {

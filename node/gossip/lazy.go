@@ -12,8 +12,8 @@ import (
 // known already, both ends make the link lazy for that group; what stays eager
 // is a spanning tree. Down lazy links go only IDs (Have), in batches, to a few of
 // them. Who hears of a rumor that then does not come asks for it (Graft), and the
-// link it asks on becomes eager again: so the tree mends itself. Origins that speak
-// often have trees of their own (rooted.go).
+// link it asks on becomes eager again: so the tree mends itself. Landmarks and origins
+// that speak often have trees of their own (landmark.go, rooted.go).
 //
 // There is no PRUNE message: the receipt says "duplicate".
 //

@@ -9,8 +9,8 @@ import (
 //
 // The tree of a group is shared by all who speak in it, so most rumors make
 // detours: over real distances they take about twice as long as by flooding,
-// which finds the fastest way to everybody. For origins that speak often, every
-// node looks for its own fastest way to them:
+// which finds the fastest way to everybody. For origins that speak often and are no
+// landmarks (landmark.go), every node looks for its own fastest way to them:
 //
 //   - With an ID, Have tells how long the sender has had the rumor. The receiver,
 //     which has it too, knows by that when it would have come that way.
@@ -25,6 +25,8 @@ import (
 // circles in them but passing ones, which Have and Graft mend as in the shared
 // tree. Links that no such tree speaks of go by the shared one; a neighbour that got
 // something first by a link stays a child there, also when the shared tree changes.
+//
+// For a landmark the same comparison decides between the next hops that distances allow.
 
 const (
 	// maxSources bounds the origins whose ways are watched; beyond it those that
@@ -43,6 +45,8 @@ const (
 	wayMargin = 2 * time.Millisecond
 	wayGain   = 10 * time.Millisecond
 	waySure   = 20 * time.Millisecond
+	// wayNext is enough for another next hop to a landmark, which costs no duplicate.
+	wayNext = 5 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
 	// as long each further time, up to boastLimit doublings.
 	boastPause = 10 * time.Second
@@ -210,7 +214,7 @@ func (s *State) judge(src *source, now *link) {
 	var chosen PeerID
 	sure := waySure
 	if src.tree != nil {
-		sure = wayGain // another next hop costs no duplicate
+		sure = wayNext
 	}
 	best, rival := src.at.Sub(src.bestAt), src.at.Sub(src.rivalAt)
 	switch {
@@ -231,7 +235,7 @@ func (s *State) judge(src *source, now *link) {
 	switch l := s.links[chosen]; {
 	case l == nil || l == now || !l.wants(src.group):
 	case src.tree != nil:
-		s.prefer(src.tree, l)
+		s.prefer(src.tree, l, best >= waySure)
 	default:
 		s.reroot(src, l)
 	}
