@@ -37,6 +37,8 @@ const (
 	// A tree by which a rumor came within the last inUse is missed at once where there
 	// is no way to its landmark, any other by the first rumor that comes late.
 	inUse = 5 * time.Second
+	// maxYoung is how many of the latest rumors are looked at for who becomes a child.
+	maxYoung = 256
 	// far is no distance.
 	far = 1<<16 - 1
 )
@@ -114,7 +116,7 @@ func (s *State) onNear(l *link, m *Have) {
 		}
 		later := raisedAbove(d.Number, t.number)
 		if t.self {
-			if later && (!t.wish || raisedAbove(d.Number, t.above)) {
+			if later && s.leads(v) && (!t.wish || raisedAbove(d.Number, t.above)) {
 				t.above, t.wish = d.Number, true // of an earlier run, a wish, or a lie: the next will be above
 				s.schedule(taskLandmarks, t.raised.Add(numberPause))
 			}
@@ -148,7 +150,7 @@ func (s *State) onNear(l *link, m *Have) {
 // another next hop.
 func (s *State) tellYoung(l *link, g Group) {
 	list := s.store.group(g)
-	for _, p := range list[max(len(list)-MaxIDs, 0):] {
+	for _, p := range list[max(len(list)-maxYoung, 0):] {
 		e := s.store.entries[p.ID]
 		h := have{g, p.ID}
 		if s.now.Sub(e.learnt) < formerChild && e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin && l.fits(e.r) && !slices.Contains(l.haves, h) {

@@ -70,6 +70,9 @@ func (s *State) doubt(l *link, v Verdict) {
 	l.faults = min(l.faults+1, boastLimit)
 	for _, v := range s.groves {
 		for _, t := range v.trees {
+			if l.slot < len(t.offers) {
+				t.offers[l.slot].bonus = 0
+			}
 			if t.parent == l.slot {
 				t.parent, t.due = -1, s.now
 				s.after(taskLandmarks, 0)

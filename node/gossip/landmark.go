@@ -265,11 +265,16 @@ func (s *State) moreHeard(v *grove) {
 		return
 	}
 	v.heard = 0
-	own := landmarkOf(v.group, s.cfg.Self)
-	if i, listed := slices.BinarySearch(v.roster, own); listed && (i < maxLandmarks || v.small()) && !s.cfg.Quiet {
+	if s.leads(v) {
 		v.waved = s.now
-		s.raise(s.plant(v, own))
+		s.raise(s.plant(v, landmarkOf(v.group, s.cfg.Self)))
 	}
+}
+
+// leads reports whether this node is a landmark.
+func (s *State) leads(v *grove) bool {
+	i, listed := slices.BinarySearch(v.roster, landmarkOf(v.group, s.cfg.Self))
+	return listed && (i < maxLandmarks || v.small()) && !s.cfg.Quiet
 }
 
 // raise begins a new wave of this node's own tree.

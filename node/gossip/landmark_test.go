@@ -246,3 +246,24 @@ func TestNoLandmark(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Who is none of the landmarks has no tree, though others say so, and heed it.
+func TestFollowerDoesNotRaise(t *testing.T) {
+	for rank, want := range map[int]uint32{maxLandmarks - 1: 6, maxLandmarks: 0} {
+		n, _ := inForest(t)
+		v := n.s.grove(7)
+		own := landmarkOf(7, "M")
+		v.roster, v.takers, v.made = nil, maxHeeded+1, n.w.now
+		for i := range uint64(maxHeeded) {
+			v.roster = append(v.roster, own-uint64(rank)+i)
+		}
+		n.recv("A", near(own, 5, 50, false))
+		n.wait(time.Second)
+		if tree := v.tree(own); tree.number != want || tree.known != (want > 0) {
+			t.Errorf("number %d of those with the smallest hashes has number %d, want %d", rank+1, tree.number, want)
+		}
+		if err := n.s.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
