@@ -15,9 +15,8 @@ type group struct {
 }
 
 // base is the load of the goals: 50 hosts, 16 links each, 1 KiB, 10 a second. The
-// warm-up is what GossipSub's meshes need until they have grown. Most origins have
-// spoken two or three times then, so what they say still goes by trees that are not
-// theirs, or new.
+// warm-up is what GossipSub's meshes need until they have grown. Hearsay's trees are
+// laid after fifty messages and used three seconds later, so they are as old as that.
 func base() cell {
 	return cell{Kind: "spread", Hosts: 50, Links: 16, Payload: 1024, Rate: 10,
 		Warm: 12 * time.Second, For: 8 * time.Second, Drain: 10 * time.Second, Seed: 1}
