@@ -162,7 +162,7 @@ func (s *State) tellYoung(l *link, g Group) {
 
 // wish passes on that somebody has no way to a landmark, which will raise its number.
 func (s *State) wish(t *landmarkTree) {
-	if t.wished.IsZero() || s.now.Sub(t.wished) >= numberPause || t.raised.After(t.wished) {
+	if s.now.Sub(t.wished) >= numberPause || t.raised.After(t.wished) {
 		t.wish = true
 		s.after(taskLandmarks, waveDelay/2)
 	}
@@ -253,9 +253,7 @@ func (s *State) tendLandmarks() (next time.Time) {
 			if t.wish {
 				at = t.raised.Add(numberPause)
 			}
-			if !at.IsZero() && (next.IsZero() || at.Before(next)) {
-				next = at
-			}
+			next = sooner(next, at)
 		}
 	}
 	return next

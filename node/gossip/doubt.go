@@ -10,8 +10,8 @@ import "time"
 // verdict tells whether that had it all the time.
 
 const (
-	// mayFail is how often the next hop to a landmark may say that it had not got either
-	// what it should have brought.
+	// The next hop to a landmark is not believed when it says for the mayFail'th time that
+	// it had not got either what it should have brought.
 	mayFail = 3
 	// distrust is for how long it is next hop to none after that, or if it had it, and
 	// twice as long each further time, up to boastLimit doublings.
@@ -19,8 +19,8 @@ const (
 )
 
 // failedToBring notes that a rumor did not come by the tree that it travelled by,
-// and had to be asked for: the next hop is not believed before the landmark's next
-// number, and another is taken at once.
+// and had to be asked for. If it may have come from anywhere the next hop is not believed
+// before the landmark's next number, and another is taken at once.
 func (s *State) failedToBring(r *Rumor, landmark uint64) {
 	v := s.groves[groupOf(r)]
 	if v == nil {
@@ -34,7 +34,7 @@ func (s *State) failedToBring(r *Rumor, landmark uint64) {
 		s.wish(t)
 		return
 	case ownTree(r, landmark):
-		return // the next hop is told of it, and will say whether it knew: see doubt
+		return // it should have come from the next hop, which will say whether it had it: see doubt
 	}
 	o := &t.offers[t.parent]
 	o.known, o.failed = false, true
@@ -60,8 +60,8 @@ func (l *link) acquit(id RumorID) {
 
 // doubt is told what the next hop to a landmark said of a rumor of that landmark's, which
 // should have come from it and did not. Who had it and kept it to itself is next hop to
-// no landmark for a while. That it had none itself is believed mayFail times,
-// until it brings something.
+// no landmark for a while. That it had none itself is believed less than mayFail times
+// in a row, without its bringing anything.
 func (s *State) doubt(l *link, v Verdict) {
 	if l.excuses++; v == VerdictNew && l.excuses < mayFail {
 		return

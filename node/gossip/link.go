@@ -34,7 +34,7 @@ type link struct {
 	brought    map[Group]time.Time // when something new came last
 	boasts     int                 // how often it was slower than it said
 	boasted    time.Time           // what it says of times is not believed before
-	excuses    int                 // why it did not bring what the tree of a landmark should, since it did last
+	excuses    int                 // how often it said that it had not got either what it should have brought, since it brought something
 	faults     int                 // how often it was found to have kept something to itself
 	distrusted time.Time           // until when it is next hop to no landmark
 	haves      []have              // not yet told
@@ -435,11 +435,7 @@ func (l *link) nextPing() time.Time {
 	if l.trips < newTrips {
 		pause = newTrip
 	}
-	silent, measure := l.heard.Add(l.silence()), l.tripAt.Add(pause)
-	if measure.Before(silent) {
-		return measure
-	}
-	return silent
+	return sooner(l.heard.Add(l.silence()), l.tripAt.Add(pause))
 }
 
 // measured takes in how long the ping that was just answered took. A node that is busy

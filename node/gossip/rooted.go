@@ -159,6 +159,7 @@ func (s *State) heardFrom(l *link, r *Rumor) {
 	s.watchWay(s.source(sourceKey{groupOf(r), r.Origin}), l, r)
 }
 
+// watchWay does so for an origin, or a landmark, of which the ways are known.
 func (s *State) watchWay(src *source, l *link, r *Rumor) {
 	src.speaks(s.now)
 	src.asks = src.asks[:0]
