@@ -277,5 +277,6 @@ func (s *State) tellNear(l *link, v *grove, all bool) {
 	}
 	if len(msg.Near) > 0 {
 		s.do(Send{To: l.peer, Msg: msg})
+		s.rideReceipt(l)
 	}
 }

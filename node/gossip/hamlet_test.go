@@ -362,7 +362,7 @@ func TestSoonerWay(t *testing.T) {
 			r := rumorOf(t, "X", seq, fmt.Sprint("X ", seq))
 			n.recv("A", &Push{Rumor: r, Hops: 2, Landmark: x})
 			n.recv("B", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}, Held: []uint16{uint16(sooner.Milliseconds())}})
-			n.wait(judgeAfter + calmFactor*n.s.cfg.HaveDelay)
+			n.wait(judgeAfter + calmFan*calmFactor*n.s.cfg.HaveDelay)
 		}
 		for range 2 * sourceOften {
 			says(wayMargin / 2)

@@ -7,21 +7,26 @@ import (
 
 // What goes down lazy links: IDs (Have), gathered, to a few of them. lazy.go has
 // which links are lazy, and what is done with an ID that comes.
+//
+// When it is calm one link at a time, drawn by lot, is told of all that it may lack, so
+// that one message does for all that came of late, and each rumor is told calmFan times,
+// one after the other. From where a rumor comes nobody knows, so a node hears of it
+// about as often, from as many neighbours. In other times each rumor has its links, which are
+// told at once.
 
 const (
 	// haveFan is how many lazy links are told of a rumor. Everybody hears of it
 	// from about as many; telling all costs more than the repairs it saves.
 	haveFan = 4
-	// calmFan is how many are told in calm times if that takes messages that would
-	// not be sent otherwise.
+	// calmFan is how many are told in calm times.
 	calmFan = 2
 	// IDs are gathered calmFactor times as long when for calmAfter no rumor had to be
-	// asked for, of this node or by it, no tree lost a link, and none came or ended.
-	calmFactor = 3
-	calmAfter  = 5 * time.Second
-	// haveTogether is of how many rumors the same links are told. Who hears of none of
-	// them lacks all that the tree does not bring, so it is not many.
-	haveTogether = 8
+	// asked for, of this node or by it, no tree lost a link, and none came or ended. Those
+	// of presences are gathered presenceFactor times as long again: nobody waits for a renewal,
+	// and what is in a hurry is flooded.
+	calmFactor     = 3
+	calmAfter      = 5 * time.Second
+	presenceFactor = 5
 )
 
 // have is an ID that waits to be told on a lazy link.
@@ -30,51 +35,104 @@ type have struct {
 	id    RumorID
 }
 
-// announce chooses which of the lazy links are told of a rumor: any of them, but in
-// calm times those that are told of others anyway come first. The choice lasts until
-// the IDs leave, so a message tells of all that came meanwhile.
+// untold is an ID that links are to be told of when it is their turn.
+type untold struct {
+	have
+	left int // how many
+	last int // slot of the one that was told last, -1 = none
+}
+
+// announce has some of the lazy links be told of a rumor: any of them.
 func (s *State) announce(lazy []*link, h have) {
-	rank := func(l *link) int {
-		switch n := len(l.haves); {
-		case !s.calm():
-			return 0
-		case n == 0:
-			return 1
-		case n < haveTogether:
-			return 0
-		}
-		return 2
+	if len(lazy) == 0 {
+		return
 	}
-	told := 0
-	for r, fan := range [...]int{haveFan, calmFan, calmFan} {
-		n := 0 // lazy[:n] are of this rank
-		for i, l := range lazy {
-			if rank(l) == r {
-				lazy[n], lazy[i] = l, lazy[n]
-				n++
-			}
-		}
-		for i := range min(n, max(fan-told, 0)) {
-			j := i + s.cfg.Rand.IntN(n-i)
-			lazy[i], lazy[j] = lazy[j], lazy[i]
-			lazy[i].haves = append(lazy[i].haves, h)
-			told++
-		}
-		lazy = lazy[n:]
+	s.after(taskHaves, s.haveDelay(h.group))
+	if s.calm() && len(s.untold) < maxMissing {
+		s.untold = append(s.untold, untold{h, calmFan, -1})
+		return
 	}
-	if told > 0 {
-		s.after(taskHaves, s.haveDelay())
+	s.tellSome(lazy, h, haveFan)
+}
+
+// tellSome has up to n of the links be told of a rumor.
+func (s *State) tellSome(links []*link, h have, n int) {
+	for i := range min(n, len(links)) {
+		j := i + s.cfg.Rand.IntN(len(links)-i)
+		links[i], links[j] = links[j], links[i]
+		links[i].haves = append(links[i].haves, h)
 	}
 }
 
-// sendHaves tells lazy links what they could ask for.
-func (s *State) sendHaves() time.Time {
+// sendHaves tells lazy links what they could ask for. It returns when it is the turn
+// of the next.
+func (s *State) sendHaves() (next time.Time) {
+	if s.calm() {
+		s.tellNext()
+	} else {
+		for _, u := range s.untold {
+			s.tellSome(s.lacking(u), u.have, haveFan-calmFan+u.left)
+		}
+		s.untold = nil
+	}
 	for _, l := range s.linkOrder {
 		if l != nil {
 			s.sendHave(l)
 		}
 	}
-	return time.Time{}
+	for _, u := range s.untold {
+		next = sooner(next, s.now.Add(s.haveDelay(u.group)))
+	}
+	return next
+}
+
+// tellNext has one link be told of everything that it may lack. It is one of those that
+// may lack what has waited longest.
+func (s *State) tellNext() {
+	for _, u := range s.untold {
+		if links := s.lacking(u); len(links) > 0 {
+			s.tellUntold(links[s.cfg.Rand.IntN(len(links))])
+			return
+		}
+	}
+	s.untold = nil
+}
+
+// tellUntold has a link be told of everything that it may lack.
+func (s *State) tellUntold(l *link) {
+	left := s.untold[:0]
+	for _, u := range s.untold {
+		links := s.lacking(u)
+		if slices.Contains(links, l) {
+			l.haves = append(l.haves, u.have)
+			u.left, u.last = u.left-1, l.slot
+		}
+		if u.left > 0 && len(links) > 0 {
+			left = append(left, u)
+		}
+	}
+	s.untold = left
+}
+
+// lacking is the links that may lack a rumor and were not told of it last.
+func (s *State) lacking(u untold) []*link {
+	var r *Rumor
+	var holders *bitset
+	if m := s.presenceByID[u.id]; m != nil {
+		r, holders = m.r, &m.holders
+	} else if e := s.store.entries[u.id]; e != nil {
+		r, holders = e.r, &e.holders
+	} else {
+		return nil
+	}
+	links := s.lackers[:0]
+	for _, l := range s.linkOrder {
+		if l != nil && l.slot != u.last && !holders.has(l.slot) && l.peer != r.Origin && l.wants(u.group) && l.fits(r) {
+			links = append(links, l)
+		}
+	}
+	s.lackers = links
+	return links
 }
 
 func (s *State) sendHave(l *link) {
@@ -103,16 +161,18 @@ func (s *State) sendHave(l *link) {
 	l.haves = nil
 }
 
-// haveDelay is how long IDs are gathered: longer while nobody had to ask for
+// haveDelay is how long IDs of a group are gathered: longer while nobody had to ask for
 // anything, for then the tree brings what there is, and not long after a way was lost.
-func (s *State) haveDelay() time.Duration {
+func (s *State) haveDelay(g Group) time.Duration {
 	switch {
 	case s.orphaned():
 		return s.cfg.HaveDelay / orphanHaste
-	case s.calm():
-		return calmFactor * s.cfg.HaveDelay
+	case !s.calm():
+		return s.cfg.HaveDelay
+	case g == GroupPresence:
+		return presenceFactor * calmFactor * s.cfg.HaveDelay
 	}
-	return s.cfg.HaveDelay
+	return calmFactor * s.cfg.HaveDelay
 }
 
 func (s *State) calm() bool { return s.now.Sub(s.unrest) >= calmAfter }

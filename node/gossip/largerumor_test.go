@@ -81,7 +81,7 @@ func TestLargeDownLazyLinks(t *testing.T) {
 	if len(sent[*Have](n, "B")) != 0 {
 		t.Error("told at once")
 	}
-	n.wait(n.s.haveDelay())
+	n.wait(n.s.haveDelay(7))
 	if got := sent[*Have](n, "B"); len(got) != 1 || got[0].Ask {
 		t.Errorf("told %v", got)
 	}

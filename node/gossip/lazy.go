@@ -349,7 +349,8 @@ func (s *State) onGraft(l *link, m *Graft) {
 			s.push(l, &Push{e.r, addHop(e.hops), src.isRooted(), e.landmark}, false)
 		}
 	}
-	s.sendHave(l) // what else it may lack
+	s.tellUntold(l) // what else it may lack
+	s.sendHave(l)
 }
 
 // broughtBy notes which link brought something new, and how long after it was

@@ -211,10 +211,77 @@ func TestHaves(t *testing.T) {
 	mustEqual(t, "pushed", pushedTo(n, "D"), nil)
 }
 
-// Of rumors that come in a calm time while IDs are gathered the same neighbours are
-// told, calmFan of them, in one message each; the next time it may be others, and
-// after haveTogether rumors, too.
+// Of rumors that come in a calm time one neighbour is told in one message, drawn by
+// lot, and then another, calmFan in all.
 func TestHavesGoTogether(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7, 8)
+	n.up("T", 7, 8) // takes everything in full
+	peers := []PeerID{"B", "C", "D", "E", "F", "G", "H", "I"}
+	for _, p := range peers {
+		n.up(p, 7, 8)
+		n.s.links[p].lazy[7], n.s.links[p].lazy[8] = true, true
+	}
+	n.wait(calmAfter)
+	toldBy := func(what string, rounds, want int) (told []PeerID) {
+		t.Helper()
+		for round := range rounds {
+			n.forget()
+			n.wait(n.s.haveDelay(7))
+			got := 0
+			for _, p := range peers {
+				for _, m := range sent[*Have](n, p) {
+					got += len(m.IDs)
+					told = append(told, p)
+				}
+			}
+			if got != want {
+				t.Errorf("%s: %d IDs were told of in turn %d, want %d", what, got, round, want)
+			}
+		}
+		return told
+	}
+	chosen := make(map[PeerID]bool)
+	for range 30 {
+		for range 5 {
+			n.publish(7, "x")
+		}
+		told := toldBy("5 rumors", calmFan, 5)
+		if len(told) != calmFan || told[0] == told[1] {
+			t.Errorf("told %v, want %d, each once", told, calmFan)
+		}
+		for _, p := range told {
+			chosen[p] = true
+		}
+		toldBy("after that", 1, 0)
+	}
+	if len(chosen) != len(peers) {
+		t.Errorf("%d of %d neighbours were told anything", len(chosen), len(peers))
+	}
+
+	// The next is told of what came since, too.
+	n.publish(7, "x")
+	n.wait(n.s.haveDelay(7))
+	n.publish(7, "y")
+	if told := toldBy("the second and the first", 1, 2); len(told) != 1 {
+		t.Errorf("told %v, want one", told)
+	}
+	toldBy("the second", 1, 1)
+
+	// Who has a rumor is not told of it.
+	x := n.publish(7, "x")
+	for _, p := range peers[1:] {
+		n.recv(p, &Have{Group: 7, IDs: []ShortID{x.ID.Short()}})
+	}
+	if told := toldBy("one that all have but one", 1, 1); len(told) != 1 || told[0] != peers[0] {
+		t.Errorf("told %v, want %s", told, peers[0])
+	}
+	toldBy("nobody is left", 1, 0)
+}
+
+// IDs that wait for their turn are told at once, to as many as in other times, when the
+// calm is over.
+func TestHavesWhenCalmEnds(t *testing.T) {
 	n := alone(t)
 	n.module(1, 7)
 	n.up("T", 7) // takes everything in full
@@ -224,82 +291,56 @@ func TestHavesGoTogether(t *testing.T) {
 		n.s.links[p].lazy[7] = true
 	}
 	n.wait(calmAfter)
-	chosen := make(map[PeerID]bool)
-	for range 30 {
-		n.forget()
-		for range 5 {
-			n.publish(7, "x")
-		}
-		n.wait(n.s.haveDelay())
-		messages := 0
-		for _, p := range peers {
-			for _, m := range sent[*Have](n, p) {
-				messages++
-				chosen[p] = true
-				if len(m.IDs) != 5 {
-					t.Errorf("%s was told of %d rumors of 5", p, len(m.IDs))
-				}
-			}
-		}
-		if messages != calmFan {
-			t.Errorf("%d messages for 5 rumors, want %d", messages, calmFan)
-		}
-	}
-	if len(chosen) != len(peers) {
-		t.Errorf("%d of %d neighbours were told anything", len(chosen), len(peers))
-	}
+	n.publish(7, "x")
+	n.recv("T", &Graft{Group: 7, IDs: []ShortID{{1}}})
 	n.forget()
-	for range 2 * haveTogether {
-		n.publish(7, "x")
-	}
-	n.wait(n.s.haveDelay())
+	n.wait(n.s.cfg.HaveDelay)
 	told := 0
 	for _, p := range peers {
-		for _, m := range sent[*Have](n, p) {
-			if told++; len(m.IDs) != haveTogether {
-				t.Errorf("%s was told of %d rumors, of %d it should", p, len(m.IDs), haveTogether)
-			}
-		}
+		told += len(sent[*Have](n, p))
 	}
-	if told != 2*calmFan {
-		t.Errorf("%d messages for %d rumors, want %d", told, 2*haveTogether, 2*calmFan)
+	if told != haveFan {
+		t.Errorf("%d were told, want %d", told, haveFan)
 	}
 }
 
-// A rumor is told down up to haveFan of those links that are told of others anyway, and
-// down others only if those are fewer than calmFan.
-func TestHavesFillUp(t *testing.T) {
-	for _, c := range []struct {
-		told int // neighbours that are told of another rumor, of type 8
-		want int // that are told of one of type 7
-	}{{0, calmFan}, {1, calmFan}, {calmFan, calmFan}, {haveFan, haveFan}, {haveFan + 2, haveFan}} {
-		n := alone(t)
-		n.module(1, 7, 8)
-		n.up("T", 7) // takes everything in full
-		peers := []PeerID{"B", "C", "D", "E", "F", "G", "H", "I"}
-		for i, p := range peers {
-			n.up(p, 7, 8)
-			n.s.links[p].lazy[7] = true
-			if i < c.told {
-				n.s.links[p].haves = append(n.s.links[p].haves, have{8, RumorID{1}})
+// Renewals of presence wait longer, but not longer than other IDs for the same link.
+func TestHavesOfPresences(t *testing.T) {
+	told := func(n *tnode) (ids int) {
+		for _, p := range []PeerID{"C", "D"} {
+			for _, m := range sent[*Have](n, p) {
+				if m.Group == GroupPresence {
+					ids += len(m.IDs)
+				}
 			}
+		}
+		return ids
+	}
+	for name, c := range map[string]struct {
+		speaks bool
+		wait   time.Duration
+	}{
+		"alone":          {false, presenceFactor},
+		"with a rumor's": {true, 1},
+	} {
+		n := alone(t)
+		n.module(1, 7)
+		for _, p := range []PeerID{"B", "C", "D"} {
+			n.up(p, 7)
+			n.s.links[p].lazy[7], n.s.links[p].lazy[GroupPresence] = true, true
 		}
 		n.wait(calmAfter)
-		n.publish(7, "y")
-		n.wait(n.s.haveDelay())
-		told := 0
-		for i, p := range peers {
-			if len(sent[*Have](n, p)) == 0 {
-				continue
-			}
-			told++
-			if i >= max(c.told, calmFan) && c.told >= calmFan {
-				t.Errorf("with %d that are told anyway %s is told alone", c.told, p)
-			}
+		n.forget()
+		n.recv("B", &Push{Rumor: presenceOf(t, "Z", 1, Presence{}), Hops: 1})
+		if c.speaks {
+			n.publish(7, "x")
 		}
-		if told != c.want {
-			t.Errorf("with %d that are told anyway %d were told, want %d", c.told, told, c.want)
-		}
+		n.forget()
+		wait := c.wait * calmFactor * n.s.cfg.HaveDelay
+		n.wait(wait - time.Millisecond)
+		mustEqual(t, name+": too early", []int{told(n)}, []int{0})
+		n.wait(time.Millisecond)
+		mustEqual(t, name+": in time", []int{told(n)}, []int{1})
 	}
 }
 

@@ -261,7 +261,7 @@ func TestOwnRumorIsSown(t *testing.T) {
 			got += len(pushedTo(n, p))
 		}
 		mustEqual(t, name, []int{got}, []int{c.want})
-		n.wait(n.s.haveDelay())
+		n.wait(n.s.haveDelay(7))
 		told := 0
 		for _, p := range []PeerID{"A", "C", "D", "E", "F", "G"} {
 			if h := sent[*Have](n, p); len(h) > 0 {

@@ -140,9 +140,10 @@ func (s *State) receiptIn(l *link, d time.Duration) {
 }
 
 // rideReceipt sends a link's receipts together with something else, which costs less
-// than a message of their own, if they have waited for a quarter of their time: among many pushes each would carry one.
+// than a message of their own, if they have waited for an eighth of their time: among many
+// pushes each would carry one.
 func (s *State) rideReceipt(l *link) {
-	if len(l.receipts) > 0 && l.receiptsAt.Sub(s.now) <= s.receiptDelay()*3/4 {
+	if len(l.receipts) > 0 && l.receiptsAt.Sub(s.now) <= s.receiptDelay()*7/8 {
 		s.sendReceipt(l)
 	}
 }

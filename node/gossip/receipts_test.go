@@ -69,7 +69,7 @@ func TestReceiptRides(t *testing.T) {
 	n.s.links["B"].lazy[7] = true
 	n.publish(7, "told")
 	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 2, "x"), Hops: 1})
-	n.wait(n.s.haveDelay())
+	n.wait(n.s.haveDelay(7))
 	count("IDs told", len(sent[*Have](n, "B")), 1)
 	count("receipts with it", receipts(), 2)
 

@@ -45,8 +45,6 @@ const (
 	wayMargin = 2 * time.Millisecond
 	wayGain   = 10 * time.Millisecond
 	waySure   = 20 * time.Millisecond
-	// wayNext is enough for another next hop to a landmark, which costs no duplicate.
-	wayNext = 5 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
 	// as long each further time, up to boastLimit doublings.
 	boastPause = 10 * time.Second
@@ -167,7 +165,7 @@ func (s *State) watchWay(src *source, l *link, r *Rumor) {
 		src.asked = ""
 	}
 	if src.probe != (RumorID{}) {
-		if s.now.Sub(src.at) < judgeAfter+calmFactor*s.cfg.HaveDelay {
+		if s.now.Sub(src.at) < judgeAfter+calmFan*calmFactor*s.cfg.HaveDelay {
 			return
 		}
 		s.judge(src, l)
@@ -213,13 +211,9 @@ func (s *State) judge(src *source, now *link) {
 		return
 	}
 	var chosen PeerID
-	sure := waySure
-	if src.tree != nil {
-		sure = wayNext
-	}
 	best, rival := src.at.Sub(src.bestAt), src.at.Sub(src.rivalAt)
 	switch {
-	case src.best != "" && best >= sure:
+	case src.best != "" && best >= waySure:
 		chosen = src.best
 	case s.links[src.rival] != nil && src.rivalAt.IsZero():
 		return // it has not told of this one

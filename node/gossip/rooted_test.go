@@ -23,7 +23,7 @@ func rootedAt(t *testing.T) (n *tnode, bring func(earlier int) *Rumor) {
 		n.recv("A", &Push{Rumor: r, Hops: 2})
 		n.wait(200 * time.Millisecond)
 		n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}, Held: []uint16{uint16(200 + earlier)}})
-		n.wait(800 * time.Millisecond)
+		n.wait(judgeAfter + calmFan*calmFactor*n.s.cfg.HaveDelay - 200*time.Millisecond)
 		return r
 	}
 }

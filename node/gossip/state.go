@@ -49,6 +49,8 @@ type State struct {
 	lateness     time.Duration // of rumors behind the news of them
 	bereft       time.Time     // when a way by which rumors came was lost last
 	unrest       time.Time     // when something had to be asked for last, or links changed
+	untold       []untold      // IDs of which links are told when it is their turn (have.go)
+	lackers      []*link       // memory of lacking
 
 	// Trees of single origins (rooted.go).
 	sources     map[sourceKey]*source
