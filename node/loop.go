@@ -153,9 +153,10 @@ func (n *Node) handle(ev gossip.Event) {
 	}
 	n.actions = n.actions[:0]
 	n.core.Handle(time.Now(), ev, &n.actions)
-	// Carrying out an action can give an event, SendDropped or what a seal came to;
-	// the core hears of it after all of these actions.
-	var events []gossip.Event
+	// Carrying out an action can give an event: SendDropped, a vote, or what a seal came
+	// to. The core hears of it after all of these actions.
+	var few [4]gossip.Event
+	events := few[:0]
 	for _, a := range n.actions {
 		if ev := n.carryOut(a); ev != nil {
 			events = append(events, ev)
@@ -174,8 +175,8 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 			return gossip.SendDropped{To: a.To, Msg: a.Msg}
 		}
 	case gossip.Deliver:
-		if deliver := n.modules[a.Module]; deliver != nil {
-			deliver(a.Rumor)
+		if m, open := n.modules[a.Module]; open {
+			return m.tell(a)
 		}
 	case gossip.Carried:
 		n.carried(a.Rumor)

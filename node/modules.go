@@ -20,15 +20,37 @@ func (n *Node) Modules() Modules { return Modules{n} }
 // told, in order: it must return at once and must not call the node. data is
 // shared and must not be modified.
 func (m Modules) Open(deliver func(id [32]byte, dataType uint16, data []byte)) (session uint64, err error) {
-	return m.n.open(func(r *gossip.Rumor) { deliver(r.ID, r.DataType, r.Payload) })
+	return m.n.open(module{deliver: func(r *gossip.Rumor) { deliver(r.ID, r.DataType, r.Payload) }})
 }
 
-func (n *Node) open(deliver func(*gossip.Rumor)) (session uint64, err error) {
+// OpenJudge registers a local module that can tell at once what it thinks of a rumor: what
+// judge returns is its Vote, for which nothing has to wait then. judge is called as
+// deliver is by [Modules.Open].
+func (m Modules) OpenJudge(judge func(id [32]byte, dataType uint16, data []byte) (valid bool)) (session uint64, err error) {
+	return m.n.open(module{judge: func(r *gossip.Rumor) bool { return judge(r.ID, r.DataType, r.Payload) }})
+}
+
+// module is how a local module is told rumors: one of the two is set.
+type module struct {
+	deliver func(*gossip.Rumor)
+	judge   func(*gossip.Rumor) (valid bool)
+}
+
+// tell tells a module a rumor, and returns its vote if it has one already.
+func (m module) tell(a gossip.Deliver) gossip.Event {
+	if m.judge == nil {
+		m.deliver(a.Rumor)
+		return nil
+	}
+	return gossip.Vote{Module: a.Module, ID: a.Rumor.ID, Valid: m.judge(a.Rumor)}
+}
+
+func (n *Node) open(m module) (session uint64, err error) {
 	n.mu.Lock()
 	n.module++
 	session = n.module
 	n.mu.Unlock()
-	if !n.call(func(time.Time) { n.modules[gossip.ModuleID(session)] = deliver }) {
+	if !n.call(func(time.Time) { n.modules[gossip.ModuleID(session)] = m }) {
 		return 0, ErrStopped
 	}
 	return session, nil
@@ -55,7 +77,7 @@ func (m Modules) Subscribe(session uint64, dataType uint16) error {
 func (n *Node) subscribe(session uint64, dataType uint16, votes bool) error {
 	var refused error
 	ok := n.call(func(time.Time) {
-		if n.modules[gossip.ModuleID(session)] != nil {
+		if _, open := n.modules[gossip.ModuleID(session)]; open {
 			n.refused = nil
 			n.handle(gossip.Subscribe{Module: gossip.ModuleID(session), DataType: dataType, Votes: votes})
 			refused = n.refused
@@ -150,7 +172,7 @@ const listenerQueue = 1024
 // node then takes and relays them.
 func (n *Node) Listen(types []uint16) (*Listener, error) {
 	l := &Listener{n: n, c: make(chan Rumor, listenerQueue)}
-	session, err := n.open(l.deliver)
+	session, err := n.open(module{deliver: l.deliver})
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ type Node struct {
 	actions   gossip.Actions
 	dead      deadAddrs
 	farewell  bool
-	modules   map[gossip.ModuleID]func(*gossip.Rumor)
+	modules   map[gossip.ModuleID]module
 	observers map[*Observer]struct{}
 	tickets   map[uint64]chan<- published
 	ticket    uint64 // the last one given
@@ -118,7 +118,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
 		observers: make(map[*Observer]struct{}),
-		modules:   make(map[gossip.ModuleID]func(*gossip.Rumor)),
+		modules:   make(map[gossip.ModuleID]module),
 		tickets:   make(map[uint64]chan<- published),
 		watchers:  make(map[*Watcher]struct{}),
 		slots:     make(chan struct{}, maxAnnouncing),

@@ -115,21 +115,13 @@ func (sys *hearsaySystem) subscribe(i int) error {
 
 // listen attaches a module that hears of messages and finds all of them valid.
 func listen(m node.Modules, deliver func(data []byte)) (session uint64, err error) {
-	votes := newBallot()
-	session, err = m.Open(func(id [32]byte, _ uint16, data []byte) {
+	session, err = m.OpenJudge(func(_ [32]byte, _ uint16, data []byte) bool {
 		deliver(data)
-		votes.put(id)
+		return true
 	})
 	if err != nil {
 		return 0, err
 	}
-	go func() { // until the process ends: a node that has stopped takes no votes
-		for {
-			for _, id := range votes.take() {
-				m.Vote(session, id, true)
-			}
-		}
-	}()
 	return session, m.Subscribe(session, dataType)
 }
 
@@ -166,38 +158,4 @@ func (sys *hearsaySystem) close() {
 	case <-done:
 	case <-time.After(10 * time.Second):
 	}
-}
-
-// ballot is rumors to vote on. A delivery must not wait for the vote on the one
-// before, so there is no limit but that of the load. Two lists take turns, so
-// that it allocates nothing itself.
-type ballot struct {
-	mu         sync.Mutex
-	waiting    sync.Cond
-	ids, spare [][32]byte
-}
-
-func newBallot() *ballot {
-	b := new(ballot)
-	b.waiting.L = &b.mu
-	return b
-}
-
-func (b *ballot) put(id [32]byte) {
-	b.mu.Lock()
-	b.ids = append(b.ids, id)
-	b.mu.Unlock()
-	b.waiting.Signal()
-}
-
-// take waits for rumors; what it returned before is no longer valid then.
-func (b *ballot) take() [][32]byte {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for len(b.ids) == 0 {
-		b.waiting.Wait()
-	}
-	ids := b.ids
-	b.ids, b.spare = b.spare[:0], ids
-	return ids
 }
