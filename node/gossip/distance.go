@@ -71,6 +71,12 @@ func (l *link) distanceBy(o wayOffer) uint16 {
 	return uint16(min(int(o.distance)+int(l.linkDistance()), far-1))
 }
 
+// linksTake is how long a rumor travels on the links of the way to a landmark, which are
+// so many.
+func (t *landmarkTree) linksTake(hops uint8) time.Duration {
+	return time.Duration(int(t.distance)-landmarkHop*int(hops)) * time.Millisecond
+}
+
 // prefer takes a neighbour for next hop by which a landmark's rumors come sooner, though
 // the distances do not say so: the two directions of a link may differ. The condition
 // that keeps ways from making circles holds for it as for any other; where that does not

@@ -45,6 +45,9 @@ const (
 	wayMargin = 2 * time.Millisecond
 	wayGain   = 10 * time.Millisecond
 	waySure   = 20 * time.Millisecond
+	// wayNext is enough once for another next hop to a landmark, which costs few
+	// duplicates, unless it is more than all links on the way take: then somebody was busy.
+	wayNext = 5 * time.Millisecond
 	// Who turned out slower than it said is not believed for boastPause, and twice
 	// as long each further time, up to boastLimit doublings.
 	boastPause = 10 * time.Second
@@ -68,6 +71,7 @@ type source struct {
 	// One rumor at a time is watched.
 	probe   RumorID
 	at      time.Time     // when it came
+	hops    uint8         // and over how many links
 	parent  PeerID        // who brought it
 	best    PeerID        // by whom it would have come first, if not by parent
 	bestAt  time.Time     // and when
@@ -172,7 +176,7 @@ func (s *State) watchWay(src *source, l *link, r *Rumor) {
 	}
 	src.probe, src.at, src.parent, src.best, src.rivalAt = r.ID, s.now, l.peer, "", time.Time{}
 	if e := s.store.entries[r.ID]; e != nil {
-		e.probe = true
+		e.probe, src.hops = true, e.hops
 	}
 }
 
@@ -211,9 +215,13 @@ func (s *State) judge(src *source, now *link) {
 		return
 	}
 	var chosen PeerID
+	sure := waySure
 	best, rival := src.at.Sub(src.bestAt), src.at.Sub(src.rivalAt)
+	if src.tree != nil && best <= src.tree.linksTake(src.hops) {
+		sure = wayNext
+	}
 	switch {
-	case src.best != "" && best >= waySure:
+	case src.best != "" && best >= sure:
 		chosen = src.best
 	case s.links[src.rival] != nil && src.rivalAt.IsZero():
 		return // it has not told of this one
