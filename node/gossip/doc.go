@@ -39,8 +39,9 @@
 //   - A link begins eager: full rumors go down it (Push).
 //   - A rumor that comes twice makes the link it came by lazy for its group, at
 //     both ends. What stays eager is a spanning tree.
-//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, or three
-//     times as long in calm times, and of each rumor down a few of them (haveFan).
+//   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, and of each
+//     rumor down a few of them (haveFan). In calm times they are gathered three times as
+//     long, and one link at a time is told of all that came (have.go).
 //   - Who hears of a rumor that then does not come asks for it (Graft), which
 //     makes that link eager again: so the tree mends itself.
 //   - When a link ends by which news came, others take its place at once, and for two

@@ -391,3 +391,26 @@ func TestSoonerWay(t *testing.T) {
 		}
 	}
 }
+
+// What is gained once is believed if the links on the way take as long, else it may be
+// that somebody was busy.
+func TestBusyWay(t *testing.T) {
+	for hops, want := range map[uint8]bool{2: true, 8: false} {
+		n, x := inHamlet(t)
+		n.recv("A", near(x, 1, 20, false))
+		n.recv("B", near(x, 1, 10, false))
+		n.wait(time.Second)
+		tree := n.s.grove(7).tree(x)
+		tree.parent = n.s.links["A"].slot
+		tree.distance = n.s.links["A"].distanceBy(tree.offers[tree.parent])
+		for seq, sooner := range []time.Duration{0, 0, 0, wayNext, 0} {
+			r := rumorOf(t, "X", uint64(seq+1), fmt.Sprint("X ", seq))
+			n.recv("A", &Push{Rumor: r, Hops: hops, Landmark: x})
+			n.recv("B", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}, Held: []uint16{uint16(sooner.Milliseconds())}})
+			n.wait(judgeAfter + calmFan*calmFactor*n.s.cfg.HaveDelay)
+		}
+		if got := tree.parent == n.s.links["B"].slot; got != want {
+			t.Errorf("over %d links of %v in all: another next hop for %v: %v", hops, tree.linksTake(hops), wayNext, got)
+		}
+	}
+}
