@@ -17,7 +17,7 @@ func (n *Node) coreConfig(epoch uint64) gossip.Config {
 	c.Agent = n.cfg.Agent
 	c.Ports = n.cfg.Ports
 	c.Rand = rand.New(rand.NewPCG(n.seed, epoch))
-	c.Verifier = verifier{n.cfg.DifficultyBits}
+	c.Verifier = n.verifier
 	c.Degree = n.cfg.Degree
 	c.CacheSize = n.cfg.CacheSize
 	c.Lifetime = n.cfg.Lifetime

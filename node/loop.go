@@ -64,8 +64,7 @@ func (n *Node) loop(ctx context.Context) error {
 	for !n.farewell {
 		select {
 		case ev := <-n.events:
-			n.handle(ev)
-			n.handleMore()
+			n.handleWaiting(ev)
 		case f := <-n.calls:
 			f(time.Now())
 		case <-timer.C:
@@ -96,22 +95,6 @@ func (n *Node) loop(ctx context.Context) error {
 		log.Infof("leaving: %v", err)
 	}
 	return nil
-}
-
-// handleMore handles some of the events that wait already, for to look for them alone
-// costs less than to look for anything.
-func (n *Node) handleMore() {
-	for range eventBatch {
-		select {
-		case ev := <-n.events:
-			n.handle(ev)
-		default:
-			return
-		}
-		if n.farewell {
-			return
-		}
-	}
 }
 
 // discardEvents takes events that nobody needs any more, so that the readers of

@@ -47,6 +47,7 @@ type Node struct {
 	finder   *discovery.Discovery
 	values   *values.Service
 	sealer   *sealer
+	verifier *verifier
 	mail     *mail.Mail
 	direct   *direct.Direct
 	state    *shared.State
@@ -66,6 +67,7 @@ type Node struct {
 
 	// Owned by the loop.
 	actions   gossip.Actions
+	waiting   []gossip.Event // that are handled one after the other (batch.go)
 	dead      deadAddrs
 	farewell  bool
 	modules   map[gossip.ModuleID]module
@@ -91,7 +93,8 @@ type published struct {
 const (
 	eventQueue = 1024
 	callQueue  = 64
-	// eventBatch is how many events may go before calls and the clock in a row.
+	// eventBatch is how many events may go before calls and the clock in a row, and
+	// how many signatures may be checked together.
 	eventBatch = 32
 	// maxAnnouncing is how many announcements may be under way; the next ones
 	// wait. It is less than the core takes, which needs room for presence.
@@ -150,6 +153,7 @@ func (n *Node) assemble() error {
 		return fmt.Errorf("the host is %v, the identity %v: they must be the same", n.host.ID(), n.cfg.Identity.ID())
 	}
 	n.reach.begin(n.host, n.ours)
+	n.verifier = &verifier{bits: n.cfg.DifficultyBits}
 	if n.core, err = gossip.New(n.coreConfig(epoch)); err != nil {
 		return err
 	}

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"hearsay/node/gossip"
 	"hearsay/node/identity"
 	"hearsay/pow"
@@ -120,15 +118,4 @@ func (s *sealer) seal(ctx context.Context, r *gossip.Rumor) (*gossip.Rumor, erro
 	sealed := *r
 	sealed.Nonce, sealed.Signature, sealed.PublicKey = nonce, sig, s.id.Public()
 	return &sealed, nil
-}
-
-// verifier checks what sealers of other nodes made.
-type verifier struct{ bits int }
-
-func (v verifier) Work(id gossip.RumorID, nonce uint64) bool {
-	return pow.Verify(id, nonce, v.bits)
-}
-
-func (v verifier) Signature(r *gossip.Rumor) bool {
-	return identity.Verify(peer.ID(r.Origin), r.PublicKey, r.ID, r.Signature) == nil
 }

@@ -55,6 +55,7 @@ func (n *Node) Status() Status {
 	maps.Copy(st.Counters, n.state.Counters())
 	direct := n.direct.Stats()
 	st.Counters["direct_busy"], st.Counters["direct_bad"] = direct.Busy, direct.Bad
+	n.verifier.count(st.Counters)
 	countLinks(st.Counters, n.links.Stats())
 	countValues(st.Counters, n.values.Stats())
 	return st

@@ -167,6 +167,7 @@ func (m *maker) rumors() []*vector {
 		m.rumorVector("a presence", m.presenceRumor()),
 		m.rumorVector("a private message, of which a carrier knows no more than this", m.seal(m.alice,
 			gossip.Header{Kind: gossip.KindPrivate, Epoch: moment, Seq: 4, DataType: 9}, secret("stands for an envelope"))),
+		m.rumorVector("an event whose signature is good only by the equation with the factor 8", m.oddlySigned()),
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"errors"
 	"math/big"
 	"slices"
+
+	"filippo.io/edwards25519"
 )
 
 // publicKey is a hostkey's public half; see docs/protocol/identity.md.
@@ -69,10 +72,39 @@ func (k *publicKey) peerID() []byte {
 
 func (k *publicKey) verify(message, signature []byte) bool {
 	if k.ed != nil {
-		return ed25519.Verify(k.ed, message, signature)
+		return cofactored(k.ed, message, signature)
 	}
 	sum := sha256.Sum256(message)
 	return rsa.VerifyPKCS1v15(k.rsa, crypto.SHA256, sum[:], signature) == nil
+}
+
+// cofactored is the rule for Ed25519: 8(sB - R - kA) = 0 for s below the order, and A and
+// R any encodings of points. crypto/ed25519 has another one.
+func cofactored(key, message, signature []byte) bool {
+	if len(signature) != ed25519.SignatureSize {
+		return false
+	}
+	a, err := new(edwards25519.Point).SetBytes(key)
+	if err != nil {
+		return false
+	}
+	r, err := new(edwards25519.Point).SetBytes(signature[:32])
+	if err != nil {
+		return false
+	}
+	s, err := edwards25519.NewScalar().SetCanonicalBytes(signature[32:])
+	if err != nil {
+		return false
+	}
+	hash := sha512.Sum512(slices.Concat(signature[:32], key, message))
+	k, err := edwards25519.NewScalar().SetUniformBytes(hash[:])
+	if err != nil {
+		return false
+	}
+	left := new(edwards25519.Point).ScalarBaseMult(s)
+	left.Subtract(left, r)
+	left.Subtract(left, new(edwards25519.Point).ScalarMult(k, a))
+	return left.MultByCofactor(left).Equal(edwards25519.NewIdentityPoint()) == 1
 }
 
 // keyOf finds the key of a peer: in its ID, or beside the signature.

@@ -26,6 +26,11 @@ func (a *allowance) has(n int, now time.Time, burst int, pause time.Duration) bo
 	return a.left >= n
 }
 
+// would reports the same and changes nothing.
+func (a allowance) would(n int, now time.Time, burst int, pause time.Duration) bool {
+	return a.has(n, now, burst, pause)
+}
+
 // take uses up one, of at most burst, and one more every pause.
 func (a *allowance) take(now time.Time, burst int, pause time.Duration) bool {
 	return a.takeN(1, now, burst, pause)

@@ -125,13 +125,19 @@ func (st *store) curb(sh *shelf, g Group, o PeerID) {
 	}
 }
 
-// mayPush reports whether a neighbour may push one more rumor of r's origin now.
-func (s *State) mayPush(r *Rumor) bool {
+// pushRate is how often r's origin may be pushed, nil = without limit.
+func (s *State) pushRate(r *Rumor) *allowance {
 	p := s.store.shelfOf(r).origins[r.Origin]
 	if p == nil || !groupOf(r).Carried() {
-		return true
+		return nil
 	}
-	return p.rate.take(s.now, carriedBurst, carriedPause)
+	return &p.rate
+}
+
+// mayPush reports whether a neighbour may push one more rumor of r's origin now.
+func (s *State) mayPush(r *Rumor) bool {
+	rate := s.pushRate(r)
+	return rate == nil || rate.take(s.now, carriedBurst, carriedPause)
 }
 
 // shareCarried is called when a neighbour begins to carry. Both ends call it, and

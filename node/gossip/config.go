@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Verifier checks what costs more than comparing numbers. It must be a pure
-// function of its arguments.
+// Verifier checks what costs more than comparing numbers. Its answers must be a pure
+// function of its arguments, however it comes by them: State.Foresee tells what it will
+// be asked.
 type Verifier interface {
 	// Work reports whether nonce proves the network's work for a rumor ID.
 	Work(id RumorID, nonce uint64) bool

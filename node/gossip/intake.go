@@ -59,10 +59,13 @@ const (
 	byOrigin           // only because its origin has its turn
 )
 
+// intakeCost is what a rumor is charged.
+func intakeCost(r *Rumor) int { return 1 + r.Size()/intakeUnit }
+
 // admit decides whether a neighbour's rumor is looked at. Nobody has proved yet
 // whose it is, so its origin pays only after that (admission.paid).
 func (s *State) admit(l *link, r *Rumor) admission {
-	cost := 1 + r.Size()/intakeUnit
+	cost := intakeCost(r)
 	if s.intake.all.has(cost, s.now, intakeBurst, intakePause) && l.meter.rumors.takeN(cost, s.now, neighbourBurst, neighbourPause) {
 		s.intake.all.left -= cost
 		return atLarge
@@ -86,7 +89,7 @@ func (s *State) pay(a admission, r *Rumor) {
 		turn = new(allowance)
 		s.intake.turns[r.Origin] = turn
 	}
-	turn.takeN(1+r.Size()/intakeUnit, s.now, originBurst, originPause)
+	turn.takeN(intakeCost(r), s.now, originBurst, originPause)
 }
 
 // forgetTurns makes room for those of other origins, and reports whether there is.
@@ -99,10 +102,15 @@ func (s *State) forgetTurns() bool {
 	return len(s.intake.turns) < maxTurns
 }
 
+// knowsOrigin reports whether a rumor's origin was heard of before.
+func (s *State) knowsOrigin(r *Rumor) bool {
+	return s.members[r.Origin] != nil || s.windows[origin{r.Origin, r.Epoch}] != nil
+}
+
 // admitsOrigin reports whether a neighbour may tell of an origin that was not heard
 // of before, if it is one.
 func (s *State) admitsOrigin(l *link, r *Rumor) bool {
-	if s.members[r.Origin] != nil || s.windows[origin{r.Origin, r.Epoch}] != nil {
+	if s.knowsOrigin(r) {
 		return true
 	}
 	if l.meter.origins.take(s.now, strangersBurst, strangersPause) {

@@ -26,7 +26,7 @@ var mutations = []mutation{
 	{"the proof of work is checked", "push.go", "case !s.cfg.Verifier.Work(r.ID, r.Nonce):", "case false:", "TestPushVerdicts"},
 	{"no number is told twice", "push.go", "	case s.windows.seen(r):\n", "	case false:\n", "TestPushReplays"},
 	{"what has expired is refused", "push.go", "	case r.Expires <= now:\n		s.count.Expired++\n		return VerdictStale\n	case !s.takesPart", "	case !s.takesPart", "TestPushVerdicts"},
-	{"what is dated ahead is refused", "push.go", "case r.Created > now+MaxSkew.Milliseconds():", "case false:", "TestPushVerdicts"},
+	{"what is dated ahead is refused", "push.go", "return r.Created > now+MaxSkew.Milliseconds()", "return false", "TestPushVerdicts"},
 	{"other networks' rumors are refused", "push.go", "case r.Network != s.cfg.Network:", "case false:", "TestPushVerdicts"},
 	{"no rumor goes back to where it came from", "push.go", "	e.holders.set(l.slot)\n	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "TestNoEcho"},
 	{"a late receipt has others carry the rumor", "push.go", "			s.spread(e) // to whoever lacks it; this link still counts as a holder\n", "", "TestLateReceipt"},
@@ -76,6 +76,8 @@ var mutations = []mutation{
 	{"one accuser is not believed", "suspect.go", "enough := n >= accusersNeeded ||", "enough := n >= 1 ||", "TestAccusers"},
 	{"refutations are paced", "suspect.go", "!s.suspects.refuted.IsZero() && next.After(s.now)", "false", "TestRefute"},
 	{"who has refuted is left alone", "suspect.go", "case m.safe.After(s.now):", "case false:", "TestRefuteGrace"},
+	{"of who sent something invalid nothing is verified beforehand", "foresee.go", "l == nil || l.invalid > 0", "l == nil", "TestForeseeForger"},
+	{"no more is verified beforehand than limits let in", "foresee.go", "cost := (so + 1) * intakeCost(r)", "cost := intakeCost(r)", "TestForeseeWithinLimits"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }
 

@@ -223,7 +223,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 // verify makes the checks that every kind of rumor passes once.
 func (s *State) verify(l *link, r *Rumor, now int64) (Verdict, bool) {
 	switch {
-	case r.Created > now+MaxSkew.Milliseconds():
+	case ahead(r, now):
 		s.count.Skewed++
 		return VerdictStale, false
 	case !s.cfg.Verifier.Work(r.ID, r.Nonce):
@@ -235,6 +235,9 @@ func (s *State) verify(l *link, r *Rumor, now int64) (Verdict, bool) {
 	}
 	return VerdictNew, true
 }
+
+// ahead reports whether a rumor was made in the future.
+func ahead(r *Rumor, now int64) bool { return r.Created > now+MaxSkew.Milliseconds() }
 
 // known handles a rumor that the store has: the neighbour has it too, and if it
 // came a shorter way, it may have further to go.

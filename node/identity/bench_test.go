@@ -1,6 +1,9 @@
 package identity
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func BenchmarkSign(b *testing.B)   { eachKey(b, benchmarkSign) }
 func BenchmarkVerify(b *testing.B) { eachKey(b, benchmarkVerify) }
@@ -30,6 +33,22 @@ func benchmarkVerify(b *testing.B, id *Identity) {
 		if err := Verify(id.ID(), id.Public(), rumorID, sig); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkBatch gives the time of one signature, beside BenchmarkVerify.
+func BenchmarkBatch(b *testing.B) {
+	for _, n := range []int{1, 2, 3, 4, 8, 16, 32} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			batch := signedBatch(b, n)
+			b.ReportAllocs()
+			for b.Loop() {
+				if !VerifyAll(batch) {
+					b.Fatal("refused")
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/signature")
+		})
 	}
 }
 

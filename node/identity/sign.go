@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 
+	"github.com/hdevalence/ed25519consensus"
 	libp2p "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -59,16 +60,20 @@ const (
 // [Identity.Public] gives: empty for an Ed25519 origin, because a second place
 // for the same key would allow two encodings of one rumor; for an RSA origin
 // the very bytes whose hash is the peer ID.
+//
+// What is a valid Ed25519 signature is said by ZIP-215 (the cofactored equation of RFC
+// 8032), of every input exactly, and not by crypto/ed25519, which refuses some that
+// ZIP-215 takes: nodes that verify alone and those that verify in batches ([VerifyAll])
+// must agree, else somebody could make a rumor that half of a network believes.
 func Verify(origin peer.ID, pub []byte, id [32]byte, sig []byte) error {
 	m := message(id)
+	key, embedded := embeddedKey(origin)
 	switch {
-	case len(origin) == ed25519IDSize && origin[:len(ed25519Prefix)] == ed25519Prefix:
+	case embedded:
 		if len(pub) != 0 {
 			return ErrPublicKey
 		}
-		var key [ed25519.PublicKeySize]byte
-		copy(key[:], origin[len(ed25519Prefix):])
-		if !ed25519.Verify(key[:], m[:], sig) {
+		if !ed25519consensus.Verify(key[:], m[:], sig) {
 			return ErrSignature
 		}
 		return nil

@@ -205,11 +205,10 @@ func TestSignaturesAreBoundToTheirPurpose(t *testing.T) {
 	}
 }
 
-// The one allocation is crypto/ed25519's own.
 func TestRefusingIsLean(t *testing.T) {
 	ed, rs := parsed(t, "ed25519-pkcs8.pem"), parsed(t, "rsa2048-pkcs1.pem")
 	sig := make([]byte, 64)
-	if n := testing.AllocsPerRun(10, func() { Verify(ed.ID(), nil, rumorID, sig) }); n > 1 {
+	if n := testing.AllocsPerRun(10, func() { Verify(ed.ID(), nil, rumorID, sig) }); n != 0 {
 		t.Errorf("refusing an Ed25519 signature: %v allocations", n)
 	}
 	if n := testing.AllocsPerRun(10, func() { Verify(rs.ID(), sig, rumorID, sig) }); n != 0 {
