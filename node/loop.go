@@ -150,10 +150,12 @@ func (n *Node) handle(ev gossip.Event) {
 		n.dead.ended(ev.Peer, true, time.Now())
 	case gossip.DialFailed:
 		n.dead.ended(ev.Peer, false, time.Now())
+	case gossip.Sealed, gossip.SealFailed:
+		n.sealer.ended()
 	}
 	n.actions = n.actions[:0]
 	n.core.Handle(time.Now(), ev, &n.actions)
-	// Carrying out an action can give an event, SendDropped or what a seal came to;
+	// Carrying out an action can give an event, SendDropped or what a seal came to at once;
 	// the core hears of it after all of these actions.
 	var events []gossip.Event
 	for _, a := range n.actions {
@@ -180,10 +182,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Carried:
 		n.carried(a.Rumor)
 	case gossip.Seal:
-		if n.sealer.quick() {
-			return n.sealer.outcome(n.sealer.parent, a.Rumor)
-		}
-		n.sealer.add(a)
+		return n.sealer.begin(a)
 	case gossip.Published:
 		n.answer(a.Ticket, published{id: a.ID, neighbours: a.Neighbours})
 	case gossip.Refused:
