@@ -110,7 +110,7 @@ func TestHeardBeforeTheWork(t *testing.T) {
 	if r := <-l.C(); string(r.Data) != "x" || r.Origin != n.ID() {
 		t.Errorf("told %+v", r)
 	}
-	if got := n.Status().Counters["Published"]; got != 0 {
+	if got := n.Status().Counters["published"]; got != 0 {
 		t.Errorf("%d published: the proof of work is too little for this test", got)
 	}
 	stop()
