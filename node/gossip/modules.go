@@ -126,7 +126,7 @@ func (s *State) tell(e *entry, m *module) {
 
 // tellOwn delivers an own rumor to the other local modules that take its type and
 // have not been told it, and reports whether there were any. Nobody votes on it, so
-// they need not wait for its seal, whose proof of work may take a second. Until then
+// they need not wait for its seal, whose proof of work takes its time. Until then
 // a vote is one on an unknown rumor, and ignored like one on an own rumor later.
 func (s *State) tellOwn(p *pendingRumor) (told bool) {
 	if p.r.Kind == KindPresence || groupOf(p.r).Carried() || p.told == s.subscriptions {
