@@ -133,6 +133,8 @@ func (n *Node) handle(ev gossip.Event) {
 		n.dead.ended(ev.Peer, true, time.Now())
 	case gossip.DialFailed:
 		n.dead.ended(ev.Peer, false, time.Now())
+	case gossip.Sealed, gossip.SealFailed:
+		n.sealer.ended()
 	}
 	n.actions = n.actions[:0]
 	n.core.Handle(time.Now(), ev, &n.actions)
@@ -164,10 +166,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Carried:
 		n.carried(a.Rumor)
 	case gossip.Seal:
-		if n.sealer.quick() {
-			return n.sealer.outcome(n.sealer.parent, a.Rumor)
-		}
-		n.sealer.add(a)
+		return n.sealer.begin(a)
 	case gossip.Published:
 		n.answer(a.Ticket, published{id: a.ID, neighbours: a.Neighbours})
 	case gossip.Refused:

@@ -17,7 +17,8 @@ type Send struct {
 	Urgent bool
 }
 
-// Deliver tells a rumor to a local module.
+// Deliver tells a rumor to a local module. One of this node's own may not have its
+// proof of work and signature yet.
 type Deliver struct {
 	Module ModuleID
 	Rumor  *Rumor
@@ -37,6 +38,9 @@ type Seal struct {
 	// Ahead goes before those that are not begun: this node's presence must not
 	// expire behind a long queue of announcements.
 	Ahead bool
+	// Told says that this node's modules have just been told it: with others to do
+	// there is no hurry.
+	Told bool
 }
 
 // Published tells that the rumor asked for by Publish is on its way to Neighbours.

@@ -153,8 +153,10 @@
 // To modules:
 //
 //   - A rumor is told to a module at most once.
-//   - Nothing is told that has expired, is forged, is of another network, lacks
-//     its proof of work, was voted down here before, or was not asked for.
+//   - Nothing of another node is told that has expired, is forged, is of another
+//     network, lacks its proof of work, was voted down here before, or was not asked
+//     for. What another module of this node announced is told before its proof of
+//     work is done; if that fails (Publish), nobody else is told.
 //   - A module is told everything of its data types that any node it is
 //     connected with through takers of that type knows, that was published with
 //     no TTL, and that lives long enough to be compared: however it was lost.

@@ -8,8 +8,10 @@ type Event interface{ event() }
 // Tick only lets time pass. The driver sends it when Deadline has come.
 type Tick struct{}
 
-// Publish asks for a rumor of this node's own. The core numbers and stamps it
-// and answers with a Seal action.
+// Publish asks for a rumor of this node's own. The core numbers and stamps it,
+// tells it to the other local modules, and answers with a Seal action. If it then
+// cannot be sealed (the node leaves, ErrSeal, ErrBusy), they have heard something
+// that no other node will, and Refused tells the announcer so.
 type Publish struct {
 	Ticket   uint64 // returned in Published or Refused
 	From     ModuleID
@@ -20,8 +22,9 @@ type Publish struct {
 	Lifetime time.Duration // 0 = Config.Lifetime
 	Payload  []byte
 
-	urgent bool // the leave
-	ahead  bool // a presence
+	urgent bool   // the leave
+	ahead  bool   // a presence
+	told   uint64 // of an earlier attempt (pendingRumor)
 }
 
 // Sealed returns a rumor from a Seal action with proof of work and signature.

@@ -28,7 +28,13 @@ var (
 // module is one local taker of data types.
 type module struct {
 	id    ModuleID
-	types map[uint16]bool // data type → votes
+	types map[uint16]subscription // by data type
+}
+
+// subscription is what a module wants of a data type.
+type subscription struct {
+	votes  bool
+	number uint64 // counts the node's subscriptions: who came after an own rumor was told
 }
 
 // ballot is the open vote on one held rumor.
@@ -51,18 +57,20 @@ func (s *State) onSubscribe(ev Subscribe) {
 		if s.tooManyTypes(ev) {
 			return
 		}
-		m = &module{id: ev.Module, types: make(map[uint16]bool)}
+		m = &module{id: ev.Module, types: make(map[uint16]subscription)}
 		s.modules[ev.Module] = m
 		s.moduleOrder = append(s.moduleOrder, ev.Module)
 	}
-	if votes, known := m.types[ev.DataType]; known {
-		m.types[ev.DataType] = votes || ev.Votes
+	if sub, known := m.types[ev.DataType]; known {
+		sub.votes = sub.votes || ev.Votes
+		m.types[ev.DataType] = sub
 		return
 	}
 	if s.tooManyTypes(ev) {
 		return
 	}
-	m.types[ev.DataType] = ev.Votes
+	s.subscriptions++
+	m.types[ev.DataType] = subscription{ev.Votes, s.subscriptions}
 	s.takers[ev.DataType]++
 	if s.takers[ev.DataType] == 1 {
 		s.interestsChanged()
@@ -105,43 +113,59 @@ func (s *State) tell(e *entry, m *module) {
 	if groupOf(e.r).Carried() {
 		return
 	}
-	votes, takes := m.types[e.r.DataType]
+	sub, takes := m.types[e.r.DataType]
 	if !takes || e.announcer == m.id {
 		return
 	}
-	if votes && e.state == held {
+	if sub.votes && e.state == held {
 		e.ballot.open = append(e.ballot.open, m.id)
 	}
 	s.count.Delivered++
 	s.do(Deliver{m.id, e.r})
 }
 
-// tellAll delivers a new rumor to all modules that take its type. A held one
-// gets its ballot first.
-func (s *State) tellAll(e *entry) {
-	if e.state == held {
-		e.ballot = &ballot{of: e, until: s.now.Add(s.cfg.ValidationTimeout)}
-		e.ballot.open = e.ballot.first[:0]
+// tellOwn delivers an own rumor to the other local modules that take its type and
+// have not been told it, and reports whether there were any. Nobody votes on it, so
+// they need not wait for its seal, whose proof of work takes its time. Until then
+// a vote is one on an unknown rumor, and ignored like one on an own rumor later.
+func (s *State) tellOwn(p *pendingRumor) (told bool) {
+	if p.r.Kind == KindPresence || groupOf(p.r).Carried() || p.told == s.subscriptions {
+		return false
 	}
+	for _, id := range s.moduleOrder {
+		sub, takes := s.modules[id].types[p.r.DataType]
+		if takes && sub.number > p.told && id != p.from {
+			told = true
+			s.count.Delivered++
+			s.do(Deliver{id, p.r})
+		}
+	}
+	p.told = s.subscriptions
+	return told
+}
+
+// tellAll delivers another's new rumor to all modules that take its type, and gives
+// it its ballot first.
+func (s *State) tellAll(e *entry) {
+	e.ballot = &ballot{of: e, until: s.now.Add(s.cfg.ValidationTimeout)}
+	e.ballot.open = e.ballot.first[:0]
 	for _, id := range s.moduleOrder {
 		s.tell(e, s.modules[id])
 	}
 	if groupOf(e.r).Carried() && e.r.Origin != s.cfg.Self {
 		s.do(Carried{e.r})
 	}
-	switch {
-	case e.state != held:
-	case len(e.ballot.open) == 0:
+	if len(e.ballot.open) == 0 {
 		s.validated(e)
-	default:
-		if n := len(s.ballots); n == cap(s.ballots) { // most have ended
-			s.ballots = slices.DeleteFunc(s.ballots, func(b *ballot) bool { return b.of == nil })
-			s.ballots = slices.Grow(s.ballots, max(n/2, 16))
-		}
-		// The time-out is the same for all, so the queue is in order.
-		s.ballots = append(s.ballots, e.ballot)
-		s.schedule(taskBallots, e.ballot.until)
+		return
 	}
+	if n := len(s.ballots); n == cap(s.ballots) { // most have ended
+		s.ballots = slices.DeleteFunc(s.ballots, func(b *ballot) bool { return b.of == nil })
+		s.ballots = slices.Grow(s.ballots, max(n/2, 16))
+	}
+	// The time-out is the same for all, so the queue is in order.
+	s.ballots = append(s.ballots, e.ballot)
+	s.schedule(taskBallots, e.ballot.until)
 }
 
 func (s *State) onVote(ev Vote) {

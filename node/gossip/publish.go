@@ -10,7 +10,8 @@ import (
 //
 // A rumor gets its number when the core asks for its seal, is sealed outside
 // (proof of work takes time), and is spread when it comes back. A number whose
-// seal failed is never used again.
+// seal failed is never used again. Local modules are told as soon as it has its
+// number, for what they were not to believe without a seal comes from elsewhere.
 
 // Errors that a Publish can be refused with.
 var (
@@ -27,6 +28,7 @@ type pendingRumor struct {
 	r      *Rumor
 	ticket uint64
 	from   ModuleID
+	told   uint64 // subscriptions up to this number have been told, be it by an earlier ID
 }
 
 func (s *State) onPublish(ev Publish) {
@@ -73,8 +75,10 @@ func (s *State) seal(ev Publish) error {
 		return err
 	}
 	s.seq++
-	s.pending[r.ID] = &pendingRumor{r, ev.Ticket, ev.From}
-	s.do(Seal{r, ev.urgent, ev.ahead})
+	p := &pendingRumor{r, ev.Ticket, ev.From, ev.told}
+	s.pending[r.ID] = p
+	told := s.tellOwn(p)
+	s.do(Seal{Rumor: r, Urgent: ev.urgent, Ahead: ev.ahead, Told: told})
 	return nil
 }
 
@@ -101,6 +105,7 @@ func (s *State) onSealed(ev Sealed) {
 			TTL:      r.TTL,
 			Lifetime: time.Duration(r.Expires-r.Created) * time.Millisecond,
 			Payload:  r.Payload,
+			told:     p.told,
 		})
 		return
 	}
@@ -123,7 +128,8 @@ func (s *State) onSealed(ev Sealed) {
 	s.scheduleExpiry(r)
 	s.observeLearnt(e)
 	s.observeSettled(e, OutcomeValid)
-	s.tellAll(e)
+	p.r = r
+	s.tellOwn(p) // those who came meanwhile
 	if !groupOf(r).Carried() && s.lacksTakers([]uint16{r.DataType}) {
 		s.after(taskDial, memberPause)
 	}

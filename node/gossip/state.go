@@ -29,6 +29,8 @@ type State struct {
 	takers      map[uint16]int // data type → modules that take it
 	ballots     []*ballot      // in the order in which they end
 
+	subscriptions uint64 // so many were made
+
 	// Rumors (store.go, window.go, push.go).
 	store   *store
 	windows windows

@@ -66,6 +66,11 @@ func (n *Network) handle(nd *node, ev gossip.Event) {
 		actions := nd.actions
 		nd.actions = nil // carrying out may come back here
 		for _, a := range actions {
+			if s, ok := a.(gossip.Seal); ok { // modules are told what is being sealed
+				n.seal(nd, s.Rumor)
+			}
+		}
+		for _, a := range actions {
 			if s, ok := a.(gossip.Send); ok {
 				if w := nd.wires[s.To]; w != nil && !w.closing && !n.send(w, s.Msg, s.Urgent) {
 					dropped = append(dropped, gossip.SendDropped{To: s.To, Msg: s.Msg})
@@ -104,8 +109,6 @@ func (n *Network) carryOut(nd *node, a gossip.Action) {
 	switch a := a.(type) {
 	case gossip.Deliver:
 		n.told(nd, a)
-	case gossip.Seal:
-		n.seal(nd, a.Rumor)
 	case gossip.Published:
 		n.acknowledged(a)
 	case gossip.RaiseEpoch:
@@ -123,7 +126,7 @@ func (n *Network) carryOut(nd *node, a gossip.Action) {
 		}
 	case gossip.Farewell:
 		n.down(nd)
-	case gossip.PeerEvent, gossip.PeerKey, gossip.Refused:
+	case gossip.Seal, gossip.PeerEvent, gossip.PeerKey, gossip.Refused:
 	}
 }
 

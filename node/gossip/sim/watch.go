@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -244,7 +245,8 @@ func (n *Network) Missing() []string {
 		}
 		for _, nd := range n.nodes {
 			for _, id := range nd.order {
-				if _, told := p.told[module{uint32(nd.index), nd.run, id}]; !told && n.takes(nd, id, p) {
+				m := module{uint32(nd.index), nd.run, id}
+				if _, told := p.told[m]; !told && n.takes(nd, id, p) && !n.renumbered(p, m) {
 					missing = append(missing, fmt.Sprintf("rumor %v of node %d at node %d, module %d", p.r.ID, p.from.index, nd.index, id))
 				}
 			}
@@ -252,6 +254,15 @@ func (n *Network) Missing() []string {
 	}
 	slices.Sort(missing)
 	return missing
+}
+
+// renumbered reports whether a module of p's own node was told it by the number that it
+// had before a later epoch was heard of: it is not told again.
+func (n *Network) renumbered(p *published, m module) bool {
+	return slices.ContainsFunc(n.ordered, func(q *published) bool {
+		_, told := q.told[m]
+		return told && !q.acked && q.from == p.from && q.r.DataType == p.r.DataType && bytes.Equal(q.r.Payload, p.r.Payload)
+	})
 }
 
 // expected reports whether everybody must have a rumor.
