@@ -27,6 +27,9 @@ const (
 	calmFactor     = 3
 	calmAfter      = 5 * time.Second
 	presenceFactor = 5
+	// maxTellTurns is after how many links nobody else is told of a rumor in calm times: some
+	// of them had it.
+	maxTellTurns = 2 * calmFan
 )
 
 // have is an ID that waits to be told on a lazy link.
@@ -38,8 +41,9 @@ type have struct {
 // untold is an ID that links are to be told of when it is their turn.
 type untold struct {
 	have
-	left int // how many
-	last int // slot of the one that was told last, -1 = none
+	left  int // how many
+	last  int // slot of the one that was told last, -1 = none
+	turns int // how many came, whether theirs or not
 }
 
 // announce has some of the lazy links be told of a rumor: any of them.
@@ -49,7 +53,7 @@ func (s *State) announce(lazy []*link, h have) {
 	}
 	s.after(taskHaves, s.haveDelay(h.group))
 	if s.calm() && len(s.untold) < maxMissing {
-		s.untold = append(s.untold, untold{h, calmFan, -1})
+		s.untold = append(s.untold, untold{have: h, left: calmFan, last: -1})
 		return
 	}
 	s.tellSome(lazy, h, haveFan)
@@ -89,50 +93,56 @@ func (s *State) sendHaves() (next time.Time) {
 // tellNext has one link be told of everything that it may lack. It is one of those that
 // may lack what has waited longest.
 func (s *State) tellNext() {
-	for _, u := range s.untold {
-		if links := s.lacking(u); len(links) > 0 {
+	for len(s.untold) > 0 {
+		if links := s.lacking(s.untold[0]); len(links) > 0 {
 			s.tellUntold(links[s.cfg.Rand.IntN(len(links))])
-			return
+			break
 		}
+		s.untold = s.untold[1:]
 	}
-	s.untold = nil
+	s.untold = slices.DeleteFunc(s.untold, func(u untold) bool { return u.left == 0 || u.turns >= maxTellTurns })
 }
 
 // tellUntold has a link be told of everything that it may lack.
 func (s *State) tellUntold(l *link) {
-	left := s.untold[:0]
-	for _, u := range s.untold {
-		links := s.lacking(u)
-		if slices.Contains(links, l) {
+	for i := range s.untold {
+		u := &s.untold[i]
+		u.turns++
+		if r, holders := s.rumorOf(u.have); r != nil && u.left > 0 && s.mayLack(l, *u, r, holders) {
 			l.haves = append(l.haves, u.have)
 			u.left, u.last = u.left-1, l.slot
 		}
-		if u.left > 0 && len(links) > 0 {
-			left = append(left, u)
-		}
 	}
-	s.untold = left
 }
 
 // lacking is the links that may lack a rumor and were not told of it last.
-func (s *State) lacking(u untold) []*link {
-	var r *Rumor
-	var holders *bitset
-	if m := s.presenceByID[u.id]; m != nil {
-		r, holders = m.r, &m.holders
-	} else if e := s.store.entries[u.id]; e != nil {
-		r, holders = e.r, &e.holders
-	} else {
+func (s *State) lacking(u untold) (links []*link) {
+	r, holders := s.rumorOf(u.have)
+	if r == nil {
 		return nil
 	}
-	links := s.lackers[:0]
 	for _, l := range s.linkOrder {
-		if l != nil && l.slot != u.last && !holders.has(l.slot) && l.peer != r.Origin && l.wants(u.group) && l.fits(r) {
+		if l != nil && s.mayLack(l, u, r, holders) {
 			links = append(links, l)
 		}
 	}
-	s.lackers = links
 	return links
+}
+
+// mayLack reports whether a link may lack a rumor and was not told of it last.
+func (s *State) mayLack(l *link, u untold, r *Rumor, holders *bitset) bool {
+	return l.slot != u.last && !holders.has(l.slot) && l.peer != r.Origin && l.wants(u.group) && l.fits(r)
+}
+
+// rumorOf is the rumor that an ID stands for, and who has it; nil if it is gone.
+func (s *State) rumorOf(h have) (*Rumor, *bitset) {
+	if m := s.presenceByID[h.id]; m != nil {
+		return m.r, &m.holders
+	}
+	if e := s.store.entries[h.id]; e != nil {
+		return e.r, &e.holders
+	}
+	return nil, nil
 }
 
 func (s *State) sendHave(l *link) {

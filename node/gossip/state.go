@@ -52,7 +52,6 @@ type State struct {
 	bereft       time.Time     // when a way by which rumors came was lost last
 	unrest       time.Time     // when something had to be asked for last, or links changed
 	untold       []untold      // IDs of which links are told when it is their turn (have.go)
-	lackers      []*link       // memory of lacking
 
 	// Trees of single origins (rooted.go).
 	sources     map[sourceKey]*source
