@@ -153,13 +153,13 @@ func (s *State) onNear(l *link, m *Have) {
 }
 
 // tellYoung tells a neighbour the IDs of what it may have lost while it changed to
-// another next hop.
+// another next hop. What came by a comparison is not pushed down trees: others bring it.
 func (s *State) tellYoung(l *link, g Group) {
 	list := s.store.group(g)
 	for _, p := range list[max(len(list)-maxYoung, 0):] {
 		e := s.store.entries[p.ID]
 		h := have{g, p.ID}
-		if s.now.Sub(e.learnt) < formerChild && e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin && l.fits(e.r) && !slices.Contains(l.haves, h) {
+		if s.now.Sub(e.learnt) < formerChild && !e.filled && e.spreadable() && !e.holders.has(l.slot) && l.peer != e.r.Origin && l.fits(e.r) && !slices.Contains(l.haves, h) {
 			l.haves = append(l.haves, h)
 		}
 	}

@@ -217,6 +217,7 @@ func TestNewChildIsTold(t *testing.T) {
 		n.recv("A", &Push{Rumor: rumorOf(t, "X", seq, fmt.Sprint("X ", seq)), Hops: 1, Landmark: x})
 	}
 	n.recv("B", &Have{Group: 7, IDs: []ShortID{rumorOf(t, "X", 3, "X 3").ID.Short()}})
+	n.recv("A", &Fill{rumorOf(t, "X", 4, "X 4"), 1}) // which no tree would have brought
 	n.forget()
 	n.recv("B", near(x, 1, 50, true))
 	var ids []ShortID
