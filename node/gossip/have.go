@@ -136,10 +136,11 @@ func (s *State) mayLack(l *link, u untold, r *Rumor, holders *bitset) bool {
 
 // rumorOf is the rumor that an ID stands for, and who has it; nil if it is gone.
 func (s *State) rumorOf(h have) (*Rumor, *bitset) {
-	if m := s.presenceByID[h.id]; m != nil {
-		return m.r, &m.holders
-	}
-	if e := s.store.entries[h.id]; e != nil {
+	if h.group == GroupPresence {
+		if m := s.presenceByID[h.id]; m != nil {
+			return m.r, &m.holders
+		}
+	} else if e := s.store.entries[h.id]; e != nil {
 		return e.r, &e.holders
 	}
 	return nil, nil

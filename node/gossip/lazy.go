@@ -134,14 +134,8 @@ func (s *State) carriesLarge(l *link, g Group, src *source) bool {
 
 // holdersOf returns who has a rumor, nil if this node does not know it.
 func (s *State) holdersOf(g Group, id RumorID) *bitset {
-	if g == GroupPresence {
-		if m := s.presenceByID[id]; m != nil {
-			return &m.holders
-		}
-	} else if e := s.store.entries[id]; e != nil {
-		return &e.holders
-	}
-	return nil
+	_, holders := s.rumorOf(have{g, id})
+	return holders
 }
 
 // resolve finds the rumor of a group that an ID stands for.

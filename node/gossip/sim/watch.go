@@ -259,7 +259,7 @@ func (n *Network) Missing() []string {
 // renumbered reports whether a module of p's own node was told it by the number that it
 // had before a later epoch was heard of: it is not told again.
 func (n *Network) renumbered(p *published, m module) bool {
-	return slices.ContainsFunc(n.ordered, func(q *published) bool {
+	return m.node == uint32(p.from.index) && slices.ContainsFunc(n.ordered, func(q *published) bool {
 		_, told := q.told[m]
 		return told && !q.acked && q.from == p.from && q.r.DataType == p.r.DataType && bytes.Equal(q.r.Payload, p.r.Payload)
 	})
