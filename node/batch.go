@@ -12,7 +12,7 @@ import (
 )
 
 // Batches: most of what a rumor costs a node is its signature, and several Ed25519
-// signatures are checked together at half the price of each (identity.VerifyAll). So
+// signatures are checked together at half the price of each (identity.Verifier). So
 // when several events wait for the loop, it asks the core which signatures it is going
 // to check for them, and has these checked at once; then the core gets the events one
 // after the other, as ever, and the verifier knows the answers. Nothing waits for a
@@ -74,14 +74,17 @@ func (n *Node) verifyWaiting() {
 // verifier checks what sealers of other nodes made. It gives the answers of a pure
 // function, but for what it did beforehand; it belongs to the loop.
 type verifier struct {
-	bits int
+	bits   int
+	signed *identity.Verifier
 
 	rumors []*gossip.Rumor   // of the last batch
-	batch  []identity.Signed // the same for VerifyAll
+	batch  []identity.Signed // the same for the verifier of batches
 	good   []*gossip.Rumor   // of them, those found good that were not asked for yet
 
 	alone, batched, batches, spoilt atomic.Uint64
 }
+
+func newVerifier(bits int) *verifier { return &verifier{bits: bits, signed: identity.NewVerifier()} }
 
 // Work reports whether a proof of work is as good as the network demands.
 func (v *verifier) Work(id gossip.RumorID, nonce uint64) bool {
@@ -134,7 +137,7 @@ func (v *verifier) check() {
 		return
 	}
 	v.batches.Add(1)
-	if !identity.VerifyAll(v.batch) {
+	if !v.signed.All(v.batch) {
 		v.spoilt.Add(1)
 		return
 	}

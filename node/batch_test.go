@@ -245,7 +245,7 @@ func TestVerifierTellsWhich(t *testing.T) {
 	n, _ := startNode(t, nil)
 	rumors := some(t, n, 9, "x")
 	for _, bad := range [][]int{{}, {0}, {8}, {3, 4}, {0, 1, 2, 3, 4, 5, 6, 7, 8}} {
-		v := &verifier{}
+		v := newVerifier(0)
 		batch := slices.Clone(rumors)
 		for _, i := range bad {
 			batch[i] = forged(batch[i])
@@ -273,7 +273,7 @@ func TestVerifierTellsWhich(t *testing.T) {
 		}
 	}
 
-	v := &verifier{}
+	v := newVerifier(0)
 	v.expect(rumors[0])
 	v.expect(rumors[1])
 	v.check()

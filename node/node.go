@@ -153,7 +153,7 @@ func (n *Node) assemble() error {
 		return fmt.Errorf("the host is %v, the identity %v: they must be the same", n.host.ID(), n.cfg.Identity.ID())
 	}
 	n.reach.begin(n.host, n.ours)
-	n.verifier = &verifier{bits: n.cfg.DifficultyBits}
+	n.verifier = newVerifier(n.cfg.DifficultyBits)
 	if n.core, err = gossip.New(n.coreConfig(epoch)); err != nil {
 		return err
 	}

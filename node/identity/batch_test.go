@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"filippo.io/edwards25519"
+	"github.com/hdevalence/ed25519consensus"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -100,18 +101,25 @@ func strange(t testing.TB) map[string]struct {
 
 // Alone, in a batch of one, and among others: always the same verdict.
 func TestStrangeSignatures(t *testing.T) {
+	kept := NewVerifier() // which knows the keys the second time
 	others := signedBatch(t, 5)
 	for name, c := range strange(t) {
 		if err := c.verify(); (err == nil) != c.valid || err != nil && !errors.Is(err, ErrSignature) {
 			t.Errorf("%s: alone: %v", name, err)
 		}
 		for range 8 { // other random numbers each time
-			if VerifyAll([]Signed{c.Signed}) != c.valid {
+			if NewVerifier().All([]Signed{c.Signed}) != c.valid || kept.All([]Signed{c.Signed}) != c.valid {
 				t.Errorf("%s: another verdict in a batch of one", name)
 			}
-			if VerifyAll(slices.Insert(slices.Clone(others), 2, c.Signed)) != c.valid {
+			if kept.All(slices.Insert(slices.Clone(others), 2, c.Signed)) != c.valid {
 				t.Errorf("%s: another verdict among others", name)
 			}
+		}
+	}
+	for name, c := range strange(t) {
+		m := message(c.ID)
+		if ed25519consensus.Verify([]byte(c.Origin[len(ed25519Prefix):]), m[:], c.Signature) != c.valid {
+			t.Errorf("%s: another implementation of ZIP-215 says otherwise", name)
 		}
 	}
 	// That there is something to agree about: the standard library refuses these.
@@ -125,7 +133,8 @@ func TestStrangeSignatures(t *testing.T) {
 }
 
 // A batch is good if and only if each is: whichever are bad, however they are.
-func TestVerifyAll(t *testing.T) {
+func TestVerifier(t *testing.T) {
+	v := NewVerifier()
 	rnd := rand.New(rand.NewPCG(1, 1))
 	good := signedBatch(t, 33)
 	rsa := parsed(t, "rsa2048-pkcs1.pem")
@@ -143,7 +152,7 @@ func TestVerifyAll(t *testing.T) {
 		"no origin":  func(s *Signed) { s.Origin = "" },
 	}
 	for n := range len(good) {
-		if got := VerifyAll(good[:n]); got != (n > 0) {
+		if got := v.All(good[:n]); got != (n > 0) {
 			t.Errorf("%d good ones: %v", n, got)
 		}
 	}
@@ -154,7 +163,7 @@ func TestVerifyAll(t *testing.T) {
 			for _, i := range bad {
 				f(&batch[i])
 			}
-			if VerifyAll(batch) {
+			if v.All(batch) {
 				t.Errorf("%s: %d bad ones are not noticed", name, k)
 			}
 			for i, s := range batch {
@@ -171,21 +180,44 @@ func TestVerifyAll(t *testing.T) {
 		s := must(edwards25519.NewScalar().SetCanonicalBytes(pair[i].Signature[32:]))
 		pair[i].Signature = slices.Concat(pair[i].Signature[:32], s.Add(s, by).Bytes())
 	}
-	if VerifyAll(pair) {
+	if v.All(pair) {
 		t.Error("errors that cancel each other out are not noticed")
 	}
-	if signed := (Signed{Origin: rsa.ID(), Public: rsa.Public(), ID: rumorID, Signature: must(rsa.Sign(rumorID))}); signed.verify() != nil || VerifyAll([]Signed{signed}) || Batchable(rsa.ID()) {
+	if signed := (Signed{Origin: rsa.ID(), Public: rsa.Public(), ID: rumorID, Signature: must(rsa.Sign(rumorID))}); signed.verify() != nil || v.All([]Signed{signed}) || Batchable(rsa.ID()) {
 		t.Error("RSA in a batch")
 	}
 }
 
+// Keys are kept of those who signed last, and the others' are computed again.
+func TestVerifierKeys(t *testing.T) {
+	v := NewVerifier()
+	batch := signedBatch(t, keysKept+1)
+	for range 2 {
+		for i := range batch {
+			if !v.All(batch[i : i+1]) {
+				t.Fatal("refused")
+			}
+		}
+	}
+	if n := v.keys.Len(); n != keysKept || v.keys.Contains(batch[0].Origin) || !v.keys.Contains(batch[1].Origin) {
+		t.Errorf("%d keys kept: want the last %d", n, keysKept)
+	}
+	for _, c := range strange(t) {
+		v.All([]Signed{c.Signed})
+	}
+	if off := strange(t)["key not on the curve"].Origin; v.keys.Contains(off) {
+		t.Error("a key is kept that is none")
+	}
+}
+
 // FuzzAgreement: whatever a key and a signature are, they are valid alone exactly when
-// they are in a batch.
+// they are in a batch, and when another implementation says so.
 func FuzzAgreement(f *testing.F) {
 	for _, c := range strange(f) {
 		f.Add([]byte(c.Origin[len(ed25519Prefix):]), c.ID[:], c.Signature)
 	}
 	good := signedBatch(f, 1)[0]
+	v := NewVerifier()
 	f.Fuzz(func(t *testing.T, key, id, sig []byte) {
 		if len(key) != ed25519.PublicKeySize {
 			return
@@ -193,10 +225,13 @@ func FuzzAgreement(f *testing.F) {
 		s := Signed{Origin: originOf(key), Signature: sig}
 		copy(s.ID[:], id)
 		valid := s.verify() == nil
-		if VerifyAll([]Signed{s}) != valid || VerifyAll([]Signed{good, s}) != valid {
+		if v.All([]Signed{s}) != valid || v.All([]Signed{good, s}) != valid {
 			t.Errorf("alone: %v, and not so in a batch", valid)
 		}
 		m := message(s.ID)
+		if ed25519consensus.Verify(key, m[:], sig) != valid {
+			t.Errorf("alone: %v, and not so for another implementation of ZIP-215", valid)
+		}
 		if ed25519.Verify(key, m[:], sig) && !valid {
 			t.Error("what the standard library takes is refused")
 		}

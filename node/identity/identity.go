@@ -14,7 +14,7 @@
 package identity
 
 import (
-	"crypto/ed25519"
+	stded25519 "crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -23,6 +23,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // Kinds of hostkey, as they are shown to people.
@@ -46,6 +47,7 @@ const (
 // JSON answer can hold the private key by accident.
 type Identity struct {
 	private crypto.PrivKey
+	sign    func([]byte) ([]byte, error) // a rumor; not a key, for a key could be printed
 	id      peer.ID
 	public  []byte // see Public
 	kind    string
@@ -61,7 +63,7 @@ func New() (*Identity, error) {
 	return newIdentity(private, Ed25519, ed25519Bits)
 }
 
-const ed25519Bits = 8 * ed25519.PublicKeySize
+const ed25519Bits = 8 * stded25519.PublicKeySize
 
 func newIdentity(private crypto.PrivKey, kind string, bits int) (*Identity, error) {
 	public, err := crypto.MarshalPublicKey(private.GetPublic())
@@ -72,10 +74,16 @@ func newIdentity(private crypto.PrivKey, kind string, bits int) (*Identity, erro
 	if err != nil {
 		return nil, fmt.Errorf("identity: deriving the peer ID: %w", err)
 	}
+	i := &Identity{private: private, sign: private.Sign, id: id, public: public, kind: kind, bits: bits}
 	if kind == Ed25519 {
-		public = nil
+		key, err := private.Raw()
+		if err != nil {
+			return nil, fmt.Errorf("identity: unwrapping the key: %w", err)
+		}
+		i.public = nil
+		i.sign = func(m []byte) ([]byte, error) { return ed25519.Sign(key, m), nil } // in half the time
 	}
-	return &Identity{private: private, id: id, public: public, kind: kind, bits: bits}, nil
+	return i, nil
 }
 
 // ID is the peer ID: 12D3Koo… (Ed25519) or Qm… (RSA).
@@ -111,7 +119,7 @@ func (i *Identity) MarshalPEM() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identity: unwrapping the key: %w", err)
 	}
-	if k, ok := key.(*ed25519.PrivateKey); ok {
+	if k, ok := key.(*stded25519.PrivateKey); ok {
 		key = *k // x509 knows the value only
 	}
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -122,7 +130,7 @@ func (i *Identity) MarshalPEM() ([]byte, error) {
 }
 
 // fromEd25519 wraps a key that x509 has parsed.
-func fromEd25519(key ed25519.PrivateKey) (*Identity, error) {
+func fromEd25519(key stded25519.PrivateKey) (*Identity, error) {
 	private, err := crypto.UnmarshalEd25519PrivateKey(key)
 	if err != nil {
 		return nil, err

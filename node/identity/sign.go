@@ -2,14 +2,13 @@ package identity
 
 import (
 	"crypto"
-	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"errors"
 
-	"github.com/hdevalence/ed25519consensus"
 	libp2p "github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // domain precedes the rumor id in what is signed. libp2p's own signatures with
@@ -42,8 +41,11 @@ func message(id [32]byte) (m [messageSize]byte) {
 // is "hearsay rumor v1", a zero byte, and the id.
 func (i *Identity) Sign(id [32]byte) ([]byte, error) {
 	m := message(id)
-	return i.private.Sign(m[:])
+	return i.sign(m[:])
 }
+
+// zip215 has signatures verified by the rule that Verify names.
+var zip215 = &ed25519.Options{Verify: ed25519.VerifyOptionsZIP_215}
 
 // Layout of a peer ID (libp2p peer ID specification): a multihash, either the
 // identity "hash" of a marshalled Ed25519 key or the SHA-256 of a marshalled
@@ -63,7 +65,7 @@ const (
 //
 // What is a valid Ed25519 signature is said by ZIP-215 (the cofactored equation of RFC
 // 8032), of every input exactly, and not by crypto/ed25519, which refuses some that
-// ZIP-215 takes: nodes that verify alone and those that verify in batches ([VerifyAll])
+// ZIP-215 takes: nodes that verify alone and those that verify in batches ([Verifier])
 // must agree, else somebody could make a rumor that half of a network believes.
 func Verify(origin peer.ID, pub []byte, id [32]byte, sig []byte) error {
 	m := message(id)
@@ -73,7 +75,7 @@ func Verify(origin peer.ID, pub []byte, id [32]byte, sig []byte) error {
 		if len(pub) != 0 {
 			return ErrPublicKey
 		}
-		if !ed25519consensus.Verify(key[:], m[:], sig) {
+		if !ed25519.VerifyWithOptions(key[:], m[:], sig, zip215) {
 			return ErrSignature
 		}
 		return nil

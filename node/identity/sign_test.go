@@ -38,6 +38,10 @@ func TestSignAndVerify(t *testing.T) {
 		if err := Verify(id.ID(), id.Public(), rumorID, sig); err != nil {
 			t.Errorf("%v: %v", id, err)
 		}
+		m := message(rumorID)
+		if libp2p := must(id.private.Sign(m[:])); !bytes.Equal(sig, libp2p) {
+			t.Errorf("%v: signature %x, libp2p's is %x", id, sig, libp2p)
+		}
 		other := ids[(i+1)%len(ids)]
 		if err := Verify(other.ID(), other.Public(), rumorID, sig); !errors.Is(err, ErrSignature) {
 			t.Errorf("signature of %v passes for %v: %v", id, other, err)
