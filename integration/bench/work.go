@@ -19,8 +19,8 @@ var background = context.Background()
 
 const (
 	// slices of each search, one after the other in turns.
-	workSlices = 5
-	workSlice  = 300 * time.Millisecond
+	workSlices = 11
+	workSlice  = 500 * time.Millisecond
 	// searchBits is a difficulty at which a search of package pow tries four
 	// million nonces on average: what its workers try beyond the one that is found,
 	// some thousands, is within the noise.
