@@ -118,7 +118,9 @@ func (s *session) answer(id uint16) (rumor [32]byte, open bool) {
 	rumor, open = s.pending.answer(id)
 	if open && id == s.last {
 		s.waiting = false
-		s.wakeUp()
+		if s.queue.len > 0 {
+			s.wakeUp()
+		}
 	}
 	return rumor, open
 }

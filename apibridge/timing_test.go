@@ -243,6 +243,21 @@ func TestTiming_ModuleThatDoesNotRead(t *testing.T) {
 	})
 }
 
+// However the time between two writes relates to WriteTimeout, a module that reads is not
+// cut off.
+func TestTiming_ModuleThatReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts := unpaced()
+		p := servePipes(t, opts)
+		m := p.subscriber(1)
+		for i, pause := range []time.Duration{0, 1, opts.WriteTimeout / 8, opts.WriteTimeout / 8, opts.WriteTimeout - 1, opts.WriteTimeout, 3 * opts.WriteTimeout, 1} {
+			sleep(pause)
+			p.Receive(1, fmt.Append(nil, i))
+			m.expect(fmt.Sprint(i))
+		}
+	})
+}
+
 // What exceeds the rate is read later, not lost; other modules do not notice.
 func TestTiming_AnnouncementStormIsReadSlowly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -162,6 +162,9 @@ func (c *link) send(ctx context.Context, m apimsg.Message) error {
 // interruptible calls f, which does I/O that setDeadline applies to, and
 // breaks it off with the context's error when ctx ends.
 func interruptible[T any](ctx context.Context, setDeadline func(time.Time) error, f func() (T, error)) (T, error) {
+	if ctx.Done() == nil { // nothing will end it
+		return f()
+	}
 	if err := ctx.Err(); err != nil {
 		var none T
 		return none, err

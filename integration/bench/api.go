@@ -262,19 +262,17 @@ func announceWithWork(c *cell, figures map[string]float64) error {
 // announceLoop has a module at one node announce and waits until one at the
 // other is told, which finds it valid after that.
 func announceLoop(from, to *bridged, size int) (r round, end func(), err error) {
-	ctx, cancel := context.WithTimeout(background, 5*settle)
+	ctx := background // the echoes have no time-out either
 	speaks, err := client.Dial(ctx, from.api)
 	if err != nil {
-		cancel()
 		return r, nil, err
 	}
 	hears, err := client.Dial(ctx, to.api)
 	if err != nil {
-		cancel()
 		speaks.Close()
 		return r, nil, err
 	}
-	end = func() { cancel(); speaks.Close(); hears.Close() }
+	end = func() { speaks.Close(); hears.Close() }
 	if err = hears.Notify(ctx, dataType); err == nil {
 		err = until("the subscription", func() bool { return slices.Contains(to.node.Status().Interests, dataType) })
 	}
