@@ -78,6 +78,8 @@ var mutations = []mutation{
 	{"a long round trip is not believed at once", "link.go", "trip = l.rtt + (trip-l.rtt)/8", "_ = trip", "TestRoundTripAgain"},
 	{"in calm times another link is told, too", "have.go", "u.left == 0 || u.turns >= maxTellTurns", "u.turns > 0", "TestHavesGoTogether"},
 	{"what waits is told when the calm ends", "have.go", "			s.tellSome(s.lacking(u), u.have, haveFan-calmFan+u.left)\n", "			_ = u\n", "TestHavesWhenCalmEnds"},
+	{"what is gathered goes with a rumor", "state.go", "		s.bringForward()\n", "", "TestEarly"},
+	{"but not long before its time", "early.go", "const earlyPart = 4", "const earlyPart = 1", "TestEarly"},
 	{"what no link can gain is not believed at once", "rooted.go", "best <= src.tree.linksTake(src.hops)", "true", "TestBusyWay"},
 	{"one accuser is not believed", "suspect.go", "enough := n >= accusersNeeded ||", "enough := n >= 1 ||", "TestAccusers"},
 	{"refutations are paced", "suspect.go", "!s.suspects.refuted.IsZero() && next.After(s.now)", "false", "TestRefute"},

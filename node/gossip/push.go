@@ -35,6 +35,7 @@ func (s *State) spread(e *entry) int {
 	if !e.spreadable() {
 		return 0
 	}
+	s.stirred = true
 	return s.relay(e.r, groupOf(e.r), e.hops, &e.holders, e.landmark, false)
 }
 
@@ -337,13 +338,14 @@ func (s *State) forgetHolder(l *link, g Group, id RumorID) {
 	}
 }
 
-func (s *State) sendReceipts() time.Time {
+// sendReceipts sends those that have to leave by then, and returns when the next do.
+func (s *State) sendReceipts(by time.Time) time.Time {
 	var next time.Time
 	for _, l := range s.linkOrder {
 		if l == nil || len(l.receipts) == 0 {
 			continue
 		}
-		if !l.receiptsAt.After(s.now) {
+		if !l.receiptsAt.After(by) {
 			s.sendReceipt(l)
 		}
 		if at := l.receiptsAt; !at.IsZero() && (next.IsZero() || at.Before(next)) {

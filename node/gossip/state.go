@@ -52,6 +52,7 @@ type State struct {
 	bereft       time.Time     // when a way by which rumors came was lost last
 	unrest       time.Time     // when something had to be asked for last, or links changed
 	untold       []untold      // IDs of which links are told when it is their turn (have.go)
+	stirred      bool          // a rumor travels: what may leave early leaves (early.go)
 
 	// Trees of single origins (rooted.go).
 	sources     map[sourceKey]*source
@@ -218,6 +219,10 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 	case Observe:
 		s.observed = ev.On
 	}
+	if s.stirred {
+		s.stirred = false
+		s.bringForward()
+	}
 	s.runDue()
 	s.out = nil
 }
@@ -258,7 +263,7 @@ func (s *State) runDue() {
 		case taskEpoch:
 			next = s.raiseEpoch()
 		case taskReceipts:
-			next = s.sendReceipts()
+			next = s.sendReceipts(s.now)
 		case taskHaves:
 			next = s.sendHaves()
 		case taskGraft:
