@@ -11,6 +11,8 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"hearsay/discovery/aligned"
 )
 
 // surroundings is what the network looks like from this machine.
@@ -123,13 +125,14 @@ func (w *watcher) look() {
 const lookAnyway = 15
 
 func (w *watcher) run(ctx context.Context, every time.Duration) {
-	t := time.NewTicker(every)
+	t := time.NewTimer(aligned.Next(every))
 	defer t.Stop()
 	for spared := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			t.Reset(aligned.Next(every))
 		}
 		// First asked, then looked: what changes meanwhile is told the next time.
 		if spared++; spared < lookAnyway && w.told != nil && !w.told() {

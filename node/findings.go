@@ -11,6 +11,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/discovery"
+	"hearsay/discovery/aligned"
 	"hearsay/node/gossip"
 	"hearsay/node/health"
 	"hearsay/node/transport"
@@ -18,11 +19,11 @@ import (
 
 // healthPause is how often the node looks at itself. Delays of findings are at
 // least twice that, or none.
-const healthPause = 2500 * time.Millisecond
+const healthPause = 2 * time.Second
 
 // coreAge is how old what is known of the core may be when nobody asks: every look
 // into it interrupts the loop.
-const coreAge = 4 * healthPause
+const coreAge = 5 * healthPause
 
 // healthWatch is what the node thinks of its own health.
 type healthWatch struct {
@@ -70,12 +71,13 @@ func (n *Node) Report(c health.Condition) {
 // watchHealth looks at the node again and again, so that it is known since when
 // something is amiss.
 func (n *Node) watchHealth(ctx context.Context) {
-	tick := time.NewTicker(healthPause)
+	tick := time.NewTimer(aligned.Next(healthPause))
 	defer tick.Stop()
 	for {
 		n.examine(coreAge)
 		select {
 		case <-tick.C:
+			tick.Reset(aligned.Next(healthPause))
 		case <-ctx.Done():
 			return
 		}

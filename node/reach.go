@@ -20,6 +20,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
+	"hearsay/discovery/aligned"
 	"hearsay/node/health"
 )
 
@@ -175,7 +176,7 @@ func (n *Node) watchReach(ctx context.Context) {
 		return
 	}
 	defer changes.Close()
-	tick := time.NewTicker(reachPause)
+	tick := time.NewTimer(aligned.Next(reachPause))
 	defer tick.Stop()
 	for {
 		if v, news := n.reach.judge(n.host); news {
@@ -185,6 +186,7 @@ func (n *Node) watchReach(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(aligned.Next(reachPause))
 		case ev, ok := <-changes.Out():
 			if !ok {
 				return

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hearsay/discovery"
+	"hearsay/discovery/aligned"
 )
 
 // typesInterval is how often discovery is told which data types this node takes
@@ -16,12 +17,13 @@ func (n *Node) watchTypes(ctx context.Context) {
 	if !n.cfg.Kademlia {
 		return
 	}
-	tick := time.NewTicker(typesInterval)
+	tick := time.NewTimer(aligned.Next(typesInterval))
 	defer tick.Stop()
 	for {
 		n.finder.SetTypes(n.typeWishes())
 		select {
 		case <-tick.C:
+			tick.Reset(aligned.Next(typesInterval))
 		case <-ctx.Done():
 			return
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"hearsay/discovery/aligned"
 )
 
 const (
@@ -50,7 +52,7 @@ func (w *watchdog) standing() <-chan struct{} {
 
 // watch asks the loop, which runs what comes by calls, until ctx ends.
 func (w *watchdog) watch(ctx context.Context, calls chan<- func(time.Time)) {
-	tick := time.NewTicker(w.pause)
+	tick := time.NewTimer(aligned.Next(w.pause))
 	defer tick.Stop()
 	answers := make(chan struct{}, 1)
 	asked := false
@@ -64,6 +66,7 @@ func (w *watchdog) watch(ctx context.Context, calls chan<- func(time.Time)) {
 		}
 		select {
 		case <-tick.C:
+			tick.Reset(aligned.Next(w.pause))
 		case <-ctx.Done():
 			return
 		}

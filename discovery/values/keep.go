@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/discovery/aligned"
 )
 
 const (
@@ -61,7 +63,7 @@ func (s *Service) Run(ctx context.Context) {
 		})
 		return true
 	}
-	tick := time.NewTicker(keepTick)
+	tick := time.NewTimer(aligned.Next(keepTick))
 	defer tick.Stop()
 	alone := true
 	next, sweep := time.Now().Add(jitter(handOnAfter/8)), time.Now().Add(sweepTick)
@@ -92,6 +94,7 @@ func (s *Service) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
+			tick.Reset(aligned.Next(keepTick))
 		case <-s.wake:
 		}
 	}
