@@ -12,7 +12,7 @@ import (
 )
 
 // Batches: most of what a rumor costs a node is its signature, and several Ed25519
-// signatures are checked together at half the price of each (identity.Verifier). So
+// signatures are checked together at down to half the price of each (identity.Verifier). So
 // when several events wait for the loop, it asks the core which signatures it is going
 // to check for them, and has these checked at once; then the core gets the events one
 // after the other, as ever, and the verifier knows the answers. Nothing waits for a

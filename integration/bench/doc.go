@@ -33,12 +33,14 @@
 //     can be made slow in user space (delay.go). Wire bytes are counted where they
 //     are written to and read from the socket once the load counts: they hold
 //     everything, acknowledgements and pings too. All is signed; proof of work is
-//     off. Hearsay's rumors travel on when a module has found them valid: here one
-//     that says so at once. None of the others is asked.
+//     off. The others check signatures with crypto/ed25519, one by one. Hearsay's
+//     rumors travel on when a module has found them valid: here one that says so at
+//     once. None of the others is asked.
 //   - saturation: the highest rate at which 99.9 % of all deliveries come within a
 //     second is looked for by bisection (climb.go), each rate in a cell of its own.
 //   - members: 50 hosts join by way of one at one moment, one leaves, one dies.
-//   - api: closed loops, in turns (api.go).
+//   - api: closed loops, in turns (api.go), until the NOTIFICATION has been read; its
+//     VALIDATION, which follows at once, is not timed.
 //   - micro: proof of work (work.go), what is done to one rumor (micro.go), and
 //     allocations per relayed rumor, of the core alone and of a whole node in a
 //     process of its own (relay.go).

@@ -41,7 +41,8 @@
 //     both ends. What stays eager is a spanning tree.
 //   - Down lazy links go only IDs (Have), gathered for Config.HaveDelay, and of each
 //     rumor down a few of them (haveFan). In calm times they are gathered three times as
-//     long, and one link at a time is told of all that came (have.go).
+//     long, and one link at a time is told of all that came (have.go). What is
+//     gathered leaves early beside a rumor that travels (early.go).
 //   - Who hears of a rumor that then does not come asks for it (Graft), which
 //     makes that link eager again: so the tree mends itself.
 //   - When a link ends by which news came, others take its place at once, and for two
