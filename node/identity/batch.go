@@ -16,7 +16,7 @@ type Signed struct {
 
 // keysKept is of how many origins a Verifier keeps the keys as it computes with them,
 // of 1.5 KiB each.
-const keysKept = 256
+const keysKept = 64
 
 // Verifier verifies signatures in batches, and keeps what it computed of the keys of
 // those who signed last, which is a third of the work. It is for one goroutine at a time.
