@@ -15,8 +15,8 @@ type Limits struct {
 	// FrameTimeout is the time from the first byte of a message to its last
 	// (10 s). A connection without a message begun may be silent for ever.
 	FrameTimeout time.Duration
-	// WriteTimeout is the longest that the write of one message takes (5 s); an eighth
-	// less may be too long.
+	// WriteTimeout is the longest that the write of one message takes (5 s). It may
+	// be up to an eighth shorter: of writes in a row one limit serves several.
 	WriteTimeout time.Duration
 
 	// Rate is how many messages that ask something of the node are read from one

@@ -10,7 +10,8 @@ package gossip
 const earlyPart = 4
 
 // bringForward makes due what may leave early. Whoever is to have the rumor from here has
-// been sent it by then.
+// been sent it by then. Presences wait for longer than other rumors; where only they do, a
+// shorter part of their time counts.
 func (s *State) bringForward() {
 	if at, early := s.due[taskReceipts], s.receiptDelay()/earlyPart; !at.IsZero() && at.Sub(s.now) <= early {
 		s.due[taskReceipts] = s.sendReceipts(s.now.Add(early))

@@ -35,7 +35,7 @@ func (s *State) spread(e *entry) int {
 	if !e.spreadable() {
 		return 0
 	}
-	s.stirred = true
+	s.spreading = true
 	return s.relay(e.r, groupOf(e.r), e.hops, &e.holders, e.landmark, false)
 }
 

@@ -52,7 +52,7 @@ type State struct {
 	bereft       time.Time     // when a way by which rumors came was lost last
 	unrest       time.Time     // when something had to be asked for last, or links changed
 	untold       []untold      // IDs of which links are told when it is their turn (have.go)
-	stirred      bool          // a rumor travels: what may leave early leaves (early.go)
+	spreading    bool          // this event has a rumor travel, beside which what may leave early leaves (early.go)
 
 	// Trees of single origins (rooted.go).
 	sources     map[sourceKey]*source
@@ -219,8 +219,8 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 	case Observe:
 		s.observed = ev.On
 	}
-	if s.stirred {
-		s.stirred = false
+	if s.spreading {
+		s.spreading = false
 		s.bringForward()
 	}
 	s.runDue()
