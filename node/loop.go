@@ -218,7 +218,7 @@ func (n *Node) answer(ticket uint64, p published) {
 	if c := n.tickets[ticket]; c != nil {
 		c <- p // buffered
 		delete(n.tickets, ticket)
-		<-n.slots
+		n.pace.release(p.neighbours > 0)
 	}
 }
 

@@ -138,7 +138,7 @@ func (n *Node) publish(ctx context.Context, session uint64, a Announcement) (<-c
 // of work.
 func (n *Node) say(ctx context.Context, ev gossip.Publish) (<-chan published, error) {
 	select {
-	case n.slots <- struct{}{}:
+	case n.pace.places <- struct{}{}:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("too many announcements wait for their proof of work: %w", context.Cause(ctx))
 	case <-n.done:
@@ -152,7 +152,7 @@ func (n *Node) say(ctx context.Context, ev gossip.Publish) (<-chan published, er
 		n.handle(ev)
 	})
 	if !ok {
-		<-n.slots
+		n.pace.release(false)
 		return nil, ErrStopped
 	}
 	return outcome, nil

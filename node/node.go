@@ -80,7 +80,7 @@ type Node struct {
 	module   uint64 // the last module ID given
 	watchers map[*Watcher]struct{}
 	troubles troubles
-	slots    chan struct{} // announcements that may wait for their proof of work
+	pace     pace
 }
 
 // published is the outcome of an announcement.
@@ -124,7 +124,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		modules:   make(map[gossip.ModuleID]module),
 		tickets:   make(map[uint64]chan<- published),
 		watchers:  make(map[*Watcher]struct{}),
-		slots:     make(chan struct{}, maxAnnouncing),
+		pace:      newPace(),
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
