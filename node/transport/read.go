@@ -134,15 +134,10 @@ func (l *link) admit(m gossip.Message) bool {
 
 // verified is those of the records whose signatures are good.
 func (l *link) verified(records []gossip.PeerRecord) []gossip.PeerRecord {
-	good := records[:0]
-	for _, r := range records {
-		v, err := l.t.known.verify(r.Bytes)
-		if err != nil {
-			l.t.stats.badRecords.Add(1)
-			log.Debugf("%s told a bad record: %v", l.peer, err)
-			continue
-		}
-		good = append(good, v)
+	good, bad := l.t.known.verify(records)
+	for _, err := range bad {
+		l.t.stats.badRecords.Add(1)
+		log.Debugf("%s told a bad peer record: %v", l.peer, err)
 	}
 	return good
 }

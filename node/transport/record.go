@@ -1,13 +1,19 @@
 package transport
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
+	cryptopb "github.com/libp2p/go-libp2p/core/crypto/pb"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/record"
+	recordpb "github.com/libp2p/go-libp2p/core/record/pb"
+	ma "github.com/multiformats/go-multiaddr"
+	"google.golang.org/protobuf/proto"
 
 	"hearsay/node/gossip"
+	"hearsay/node/identity"
 )
 
 // MaxRecordAddrs bounds the addresses in one peer record.
@@ -24,27 +30,84 @@ func VerifyRecord(envelope []byte) (gossip.PeerRecord, error) {
 
 // OpenRecord is VerifyRecord and gives the addresses, too.
 func OpenRecord(envelope []byte) (gossip.PeerRecord, peer.AddrInfo, error) {
-	none := func(err error) (gossip.PeerRecord, peer.AddrInfo, error) {
+	r, err := readRecord(envelope)
+	if err == nil {
+		err = r.verify()
+	}
+	if err != nil {
 		return gossip.PeerRecord{}, peer.AddrInfo{}, fmt.Errorf("peer record: %w", err)
 	}
+	return r.PeerRecord, peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: r.addrs}, nil
+}
+
+// signedRecord is a peer record whose signature was not looked at.
+type signedRecord struct {
+	gossip.PeerRecord
+	addrs     []ma.Multiaddr
+	key       crypto.PubKey
+	text      []byte // that the signature is of
+	signature []byte
+}
+
+// readRecord reads an envelope. libp2p's record.ConsumeEnvelope does the same and checks
+// the signature at once; of many they are checked together here.
+func readRecord(envelope []byte) (r signedRecord, err error) {
 	if len(envelope) > gossip.MaxRecord {
-		return none(fmt.Errorf("%d bytes, at most %d", len(envelope), gossip.MaxRecord))
+		return r, fmt.Errorf("%d bytes, at most %d", len(envelope), gossip.MaxRecord)
 	}
-	env, rec, err := record.ConsumeEnvelope(envelope, peer.PeerRecordEnvelopeDomain)
+	var e recordpb.Envelope
+	if err := proto.Unmarshal(envelope, &e); err != nil {
+		return r, err
+	}
+	key, err := crypto.PublicKeyFromProto(e.PublicKey)
 	if err != nil {
-		return none(err)
+		return r, err
 	}
-	pr, ok := rec.(*peer.PeerRecord)
+	if string(e.PayloadType) != string(peer.PeerRecordEnvelopePayloadType) {
+		return r, fmt.Errorf("has payload type %x, not %x", e.PayloadType, peer.PeerRecordEnvelopePayloadType)
+	}
+	var pr peer.PeerRecord
+	if err := pr.UnmarshalRecord(e.Payload); err != nil {
+		return r, err
+	}
 	switch {
-	case !ok:
-		return none(fmt.Errorf("is a %T", rec))
 	case len(pr.PeerID) > gossip.MaxPeerID:
-		return none(fmt.Errorf("peer ID of %d bytes, at most %d", len(pr.PeerID), gossip.MaxPeerID))
-	case !pr.PeerID.MatchesPublicKey(env.PublicKey):
-		return none(errors.New("signed by another peer"))
+		return r, fmt.Errorf("peer ID of %d bytes, at most %d", len(pr.PeerID), gossip.MaxPeerID)
+	case !pr.PeerID.MatchesPublicKey(key):
+		return r, errors.New("signed by another peer")
 	case len(pr.Addrs) == 0 || len(pr.Addrs) > MaxRecordAddrs:
-		return none(fmt.Errorf("%d addresses, allowed are 1 to %d", len(pr.Addrs), MaxRecordAddrs))
+		return r, fmt.Errorf("%d addresses, allowed are 1 to %d", len(pr.Addrs), MaxRecordAddrs)
 	}
-	return gossip.PeerRecord{Peer: gossip.PeerID(pr.PeerID), Seq: pr.Seq, Bytes: envelope},
-		peer.AddrInfo{ID: pr.PeerID, Addrs: pr.Addrs}, nil
+	text := make([]byte, 0, 3*binary.MaxVarintLen16+len(peer.PeerRecordEnvelopeDomain)+len(e.PayloadType)+len(e.Payload))
+	for _, field := range [][]byte{[]byte(peer.PeerRecordEnvelopeDomain), e.PayloadType, e.Payload} {
+		text = append(binary.AppendUvarint(text, uint64(len(field))), field...)
+	}
+	return signedRecord{
+		PeerRecord: gossip.PeerRecord{Peer: gossip.PeerID(pr.PeerID), Seq: pr.Seq, Bytes: envelope},
+		addrs:      pr.Addrs, key: key, text: text, signature: e.Signature,
+	}, nil
+}
+
+// verify checks the signature: of an Ed25519 key by ZIP-215, as in a batch.
+func (r *signedRecord) verify() error {
+	var good bool
+	var err error
+	if m, ok := r.message(); ok {
+		good = identity.VerifyMessages([]identity.Message{m})
+	} else {
+		good, err = r.key.Verify(r.text, r.signature)
+	}
+	if err == nil && !good {
+		err = errors.New("the signature is not of its peer")
+	}
+	return err
+}
+
+// message is the signature for a batch, false if it cannot be in one.
+func (r *signedRecord) message() (m identity.Message, ok bool) {
+	if r.key.Type() != cryptopb.KeyType_Ed25519 {
+		return m, false
+	}
+	raw, err := r.key.Raw()
+	return identity.Message{Key: raw, Text: r.text, Signature: r.signature}, err == nil
 }

@@ -2,14 +2,16 @@ package transport
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	lru "github.com/hashicorp/golang-lru"
 
 	"hearsay/node/gossip"
+	"hearsay/node/identity"
 )
 
 // knownRecords is how many good peer records are remembered. Exchanges of peers
-// bring the same ones again and again, and to verify one takes a hundred times as
+// bring the same ones again and again, and to verify one takes tens of times as
 // long as to find it here. At about half a KiB each that is 2 MiB at most.
 const knownRecords = 4096
 
@@ -26,18 +28,54 @@ func newRecordCache() recordCache {
 	return recordCache{good}
 }
 
-// verify is VerifyRecord.
-func (c recordCache) verify(envelope []byte) (gossip.PeerRecord, error) {
-	if len(envelope) > gossip.MaxRecord {
-		return VerifyRecord(envelope) // which refuses it
+// freshRecord is the i-th of a list, which is not known yet.
+type freshRecord struct {
+	signedRecord
+	i       int
+	sum     [sha256.Size]byte
+	batched bool // its signature is in the batch
+}
+
+// verify is VerifyRecord for each of a list. It leaves the good ones, in their order and
+// their place, and tells what is wrong with each of the others. The signatures of those
+// that are not known are checked together (identity.VerifyMessages); only if one is bad
+// each is checked by itself.
+func (c recordCache) verify(list []gossip.PeerRecord) (good []gossip.PeerRecord, bad []error) {
+	var fresh []freshRecord
+	var batch []identity.Message
+	for i := range list {
+		envelope := list[i].Bytes
+		list[i] = gossip.PeerRecord{}
+		f := freshRecord{i: i}
+		if len(envelope) <= gossip.MaxRecord {
+			f.sum = sha256.Sum256(envelope)
+			if known, ok := c.good.Get(f.sum); ok {
+				list[i] = known.(gossip.PeerRecord)
+				continue
+			}
+		}
+		var err error
+		if f.signedRecord, err = readRecord(envelope); err != nil {
+			bad = append(bad, err)
+			continue
+		}
+		m, ok := f.message()
+		if f.batched = ok; ok {
+			batch = append(batch, m)
+		}
+		fresh = append(fresh, f)
 	}
-	sum := sha256.Sum256(envelope)
-	if known, ok := c.good.Get(sum); ok {
-		return known.(gossip.PeerRecord), nil
+	together := len(batch) > 1 && identity.VerifyMessages(batch)
+	for k := range fresh {
+		f := &fresh[k]
+		if !f.batched || !together {
+			if err := f.verify(); err != nil {
+				bad = append(bad, err)
+				continue
+			}
+		}
+		list[f.i] = f.PeerRecord
+		c.good.Add(f.sum, f.PeerRecord)
 	}
-	r, err := VerifyRecord(envelope)
-	if err == nil {
-		c.good.Add(sum, r)
-	}
-	return r, err
+	return slices.DeleteFunc(list, func(r gossip.PeerRecord) bool { return r.Peer == "" }), bad
 }
