@@ -100,7 +100,8 @@ func (m Modules) Vote(session uint64, id [32]byte, valid bool) {
 
 // Announce spreads data in the name of a module, which is never told it itself.
 // It returns when the announcement is queued for its proof of work, and waits
-// while too many are; what comes of it afterwards is counted in Status. Other modules
+// while too many are, or as long as neighbours could not look at as many as there
+// are (pace); what comes of it afterwards is counted in Status. Other modules
 // of this node are told by then, and other nodes after the proof of work: never, if the
 // node is stopped before it is done.
 func (m Modules) Announce(ctx context.Context, session uint64, ttl uint8, dataType uint16, data []byte) error {

@@ -248,6 +248,40 @@ func TestRecordsTogether(t *testing.T) {
 	}
 }
 
+// FuzzRecord: what is a record of whom, and what is none, is as libp2p has it.
+func FuzzRecord(f *testing.F) {
+	rsa, _, err := crypto.GenerateKeyPair(crypto.RSA, 2048)
+	if err != nil {
+		f.Fatal(err)
+	}
+	key := newKey(f)
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte{})
+	f.Add(recordBy(f, key))
+	f.Add(recordBy(f, rsa))
+	f.Add(sealed(f, key, &peer.PeerRecord{PeerID: id, Seq: 1}))
+	f.Add(sealed(f, key, foreign{&peer.PeerRecord{PeerID: id, Seq: 1}}))
+	f.Fuzz(func(t *testing.T, envelope []byte) {
+		if len(envelope) > gossip.MaxRecord {
+			return
+		}
+		env, rec, err := record.ConsumeEnvelope(envelope, peer.PeerRecordEnvelopeDomain)
+		want, ok := rec.(*peer.PeerRecord)
+		ok = err == nil && ok && len(want.PeerID) <= gossip.MaxPeerID && want.PeerID.MatchesPublicKey(env.PublicKey) &&
+			len(want.Addrs) > 0 && len(want.Addrs) <= MaxRecordAddrs
+		got, info, err := OpenRecord(envelope)
+		if ok != (err == nil) {
+			t.Fatalf("libp2p takes it: %v, here: %v", ok, err)
+		}
+		if ok && (got.Peer != gossip.PeerID(want.PeerID) || got.Seq != want.Seq || len(info.Addrs) != len(want.Addrs) || !bytes.Equal(got.Bytes, envelope)) {
+			t.Fatalf("%+v with %v, libp2p: %+v", got, info, want)
+		}
+	})
+}
+
 // BenchmarkRecord is a peer record of an Ed25519 key with three addresses, the
 // first time and when it is known, and each of many new ones.
 func BenchmarkRecord(b *testing.B) {
