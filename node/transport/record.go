@@ -43,10 +43,9 @@ func OpenRecord(envelope []byte) (gossip.PeerRecord, peer.AddrInfo, error) {
 // signedRecord is a peer record whose signature was not looked at.
 type signedRecord struct {
 	gossip.PeerRecord
-	addrs     []ma.Multiaddr
-	key       crypto.PubKey
-	text      []byte // that the signature is of
-	signature []byte
+	addrs  []ma.Multiaddr
+	key    crypto.PubKey
+	signed identity.Message // without a key, if that is none of Ed25519
 }
 
 // readRecord reads an envelope. libp2p's record.ConsumeEnvelope does the same and checks
@@ -82,32 +81,30 @@ func readRecord(envelope []byte) (r signedRecord, err error) {
 	for _, field := range [][]byte{[]byte(peer.PeerRecordEnvelopeDomain), e.PayloadType, e.Payload} {
 		text = append(binary.AppendUvarint(text, uint64(len(field))), field...)
 	}
-	return signedRecord{
+	r = signedRecord{
 		PeerRecord: gossip.PeerRecord{Peer: gossip.PeerID(pr.PeerID), Seq: pr.Seq, Bytes: envelope},
-		addrs:      pr.Addrs, key: key, text: text, signature: e.Signature,
-	}, nil
+		addrs:      pr.Addrs, key: key, signed: identity.Message{Text: text, Signature: e.Signature},
+	}
+	if key.Type() == cryptopb.KeyType_Ed25519 {
+		r.signed.Key, err = key.Raw()
+	}
+	return r, err
 }
+
+// batchable reports whether the signature can be in a batch.
+func (r *signedRecord) batchable() bool { return len(r.signed.Key) > 0 }
 
 // verify checks the signature: of an Ed25519 key by ZIP-215, as in a batch.
 func (r *signedRecord) verify() error {
 	var good bool
 	var err error
-	if m, ok := r.message(); ok {
-		good = identity.VerifyMessages([]identity.Message{m})
+	if r.batchable() {
+		good = identity.VerifyMessages([]identity.Message{r.signed})
 	} else {
-		good, err = r.key.Verify(r.text, r.signature)
+		good, err = r.key.Verify(r.signed.Text, r.signed.Signature)
 	}
 	if err == nil && !good {
 		err = errors.New("the signature is not of its peer")
 	}
 	return err
-}
-
-// message is the signature for a batch, false if it cannot be in one.
-func (r *signedRecord) message() (m identity.Message, ok bool) {
-	if r.key.Type() != cryptopb.KeyType_Ed25519 {
-		return m, false
-	}
-	raw, err := r.key.Raw()
-	return identity.Message{Key: raw, Text: r.text, Signature: r.signature}, err == nil
 }

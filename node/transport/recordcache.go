@@ -31,9 +31,8 @@ func newRecordCache() recordCache {
 // freshRecord is the i-th of a list, which is not known yet.
 type freshRecord struct {
 	signedRecord
-	i       int
-	sum     [sha256.Size]byte
-	batched bool // its signature is in the batch
+	i   int
+	sum [sha256.Size]byte
 }
 
 // verify is VerifyRecord for each of a list. It leaves the good ones, in their order and
@@ -59,16 +58,15 @@ func (c recordCache) verify(list []gossip.PeerRecord) (good []gossip.PeerRecord,
 			bad = append(bad, err)
 			continue
 		}
-		m, ok := f.message()
-		if f.batched = ok; ok {
-			batch = append(batch, m)
+		if f.batchable() {
+			batch = append(batch, f.signed)
 		}
 		fresh = append(fresh, f)
 	}
 	together := len(batch) > 1 && identity.VerifyMessages(batch)
 	for k := range fresh {
 		f := &fresh[k]
-		if !f.batched || !together {
+		if !together || !f.batchable() {
 			if err := f.verify(); err != nil {
 				bad = append(bad, err)
 				continue
