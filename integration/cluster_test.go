@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/integration"
 	"hearsay/node"
@@ -107,6 +108,21 @@ func TestNoStreamOutlivesItsCluster(t *testing.T) {
 	})
 	if _, err := late.Write([]byte("b")); err == nil {
 		t.Error("a stream is open after the end of its network")
+	}
+}
+
+// A connection of another program may have a stopped node's port for a while.
+func TestRestartAwaitsItsPort(t *testing.T) {
+	t.Parallel()
+	c := integration.New(t, 1, integration.OverTCP())
+	had := c.Node(0).Running().Host().Addrs()[0]
+	c.Node(0).Stop()
+	if other, err := manet.Listen(had); err == nil { // else somebody has it already
+		time.AfterFunc(200*time.Millisecond, func() { other.Close() })
+	}
+	c.Node(0).Restart()
+	if got := c.Node(0).Running().Host().Addrs()[0]; !got.Equal(had) {
+		t.Errorf("restarted at %v, had %v", got, had)
 	}
 }
 

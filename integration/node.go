@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/apibridge"
 	"hearsay/node"
@@ -113,6 +114,7 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
+	n.awaitPorts()
 	opts, err := n.c.network.plug(n.index)
 	if n.c.opts.trace {
 		opts = append(opts, node.WithTrace(n.trace))
@@ -187,6 +189,23 @@ func (n *Node) listenAPI() (ln net.Listener, err error) {
 		return !errors.Is(err, syscall.EADDRINUSE)
 	})
 	return ln, err
+}
+
+// awaitPorts waits until the ports that the node had before are free, as listenAPI does.
+// If one does not become so, starting tells.
+func (n *Node) awaitPorts() {
+	if !n.c.opts.tcp {
+		return
+	}
+	for _, a := range n.listen {
+		n.c.poll(n.c.opts.patience, func() bool {
+			ln, err := manet.Listen(a)
+			if err == nil {
+				ln.Close()
+			}
+			return !errors.Is(err, syscall.EADDRINUSE)
+		})
+	}
 }
 
 // Stop has the node take what modules have sent, leave its neighbours, and end;
