@@ -108,7 +108,7 @@ func (s *State) tellUntold(l *link) {
 	for i := range s.untold {
 		u := &s.untold[i]
 		u.turns++
-		if r, holders := s.rumorOf(u.have); r != nil && u.left > 0 && s.mayLack(l, *u, r, holders) {
+		if r, holders := s.rumorOf(u.have); r != nil && u.left > 0 && l.peer != r.Origin && l.mayLack(*u, r, holders) {
 			l.haves = append(l.haves, u.have)
 			u.left, u.last = u.left-1, l.slot
 		}
@@ -121,17 +121,19 @@ func (s *State) lacking(u untold) (links []*link) {
 	if r == nil {
 		return nil
 	}
+	origin := s.links[r.Origin]
 	for _, l := range s.linkOrder {
-		if l != nil && s.mayLack(l, u, r, holders) {
+		if l != nil && l != origin && l.mayLack(u, r, holders) {
 			links = append(links, l)
 		}
 	}
 	return links
 }
 
-// mayLack reports whether a link may lack a rumor and was not told of it last.
-func (s *State) mayLack(l *link, u untold, r *Rumor, holders *bitset) bool {
-	return l.slot != u.last && !holders.has(l.slot) && l.peer != r.Origin && l.wants(u.group) && l.fits(r)
+// mayLack reports whether a link, but to the rumor's origin, may lack a rumor and was not
+// told of it last.
+func (l *link) mayLack(u untold, r *Rumor, holders *bitset) bool {
+	return l.slot != u.last && !holders.has(l.slot) && l.wants(u.group) && l.fits(r)
 }
 
 // rumorOf is the rumor that an ID stands for, and who has it; nil if it is gone.

@@ -75,11 +75,11 @@ func (s *State) relay(r *Rumor, g Group, hops uint8, holders *bitset, landmark u
 	var msg *Push
 	var lazy []*link
 	n := 0
-	src := s.sources[sourceKey{g, r.Origin}]
+	src, origin := s.sources[sourceKey{g, r.Origin}], s.links[r.Origin]
 	branch := s.branch(g, landmark)
 	flood = flood || r.TTL != 0 || s.cfg.Push == PushFlood
 	for _, l := range s.linkOrder {
-		if l == nil || holders.has(l.slot) || l.peer == r.Origin || !l.wants(g) || !l.fits(r) {
+		if l == nil || l == origin || holders.has(l.slot) || !l.wants(g) || !l.fits(r) {
 			continue
 		}
 		switch {

@@ -7,21 +7,26 @@ import (
 
 // Links: the neighbours, what they want, and whether they are alive.
 
-// link is a neighbour.
+// link is a neighbour. What is looked at for every rumor on every link comes first,
+// so that it is in one or two lines of a processor's cache.
 type link struct {
 	peer      PeerID
 	slot      int
-	net       NetGroup
-	meter     *meter // of what it may still do
-	dialled   bool
-	relayed   bool // through a third peer: see relayed.go
-	apart     bool // it was a candidate on what may be another island
-	beyond    bool // more of its group are neighbours of own choice than may be
-	look      bool // it was dialled to see what it has
-	overdue   bool // and had what should have been here long before
-	since     time.Time
-	interests typeSet // nil until they came
-	carries   bool    // it said so with them
+	interests typeSet   // nil until they came
+	few       [4]uint16 // the memory of interests, if they fit
+	carries   bool      // it said so with them
+	relayed   bool      // through a third peer: see relayed.go
+	leaving   bool      // it ends the link
+	left      bool      // because it shuts down
+
+	net     NetGroup
+	meter   *meter // of what it may still do
+	dialled bool
+	apart   bool // it was a candidate on what may be another island
+	beyond  bool // more of its group are neighbours of own choice than may be
+	look    bool // it was dialled to see what it has
+	overdue bool // and had what should have been here long before
+	since   time.Time
 
 	unanswered []pushed            // oldest first
 	receipts   []Verdict           // not yet sent
@@ -47,17 +52,15 @@ type link struct {
 	retry      bool // something did not get through: compare stores
 	untold     bool // our Interests did not get through
 
-	heard   time.Time // when the last message came
-	pinged  time.Time // when the last ping went, zero = answered
-	number  uint64    // of the last ping
-	pings   bool      // it pings, too
-	yields  bool      // it is its turn to ping
-	spared  bool      // it was silent for too long, and pinged once more
-	rtt     time.Duration
-	trips   int       // how often it was measured, up to newTrips
-	tripAt  time.Time // last
-	leaving bool      // it ends the link
-	left    bool      // because it shuts down
+	heard  time.Time // when the last message came
+	pinged time.Time // when the last ping went, zero = answered
+	number uint64    // of the last ping
+	pings  bool      // it pings, too
+	yields bool      // it is its turn to ping
+	spared bool      // it was silent for too long, and pinged once more
+	rtt    time.Duration
+	trips  int       // how often it was measured, up to newTrips
+	tripAt time.Time // last
 
 	askedPeers bool      // our PeersRequest is open
 	introduced bool      // it was told our record
@@ -65,6 +68,15 @@ type link struct {
 	dull       bool      // its last list had nothing new
 	fillBudget int       // bytes that anti-entropy may send it
 	fillSince  time.Time // when the budget was last topped up
+}
+
+// setInterests keeps a neighbour's interests, next to the rest of the link if they are
+// few.
+func (l *link) setInterests(set typeSet) {
+	if len(set) <= len(l.few) {
+		set = append(l.few[:0], set...)
+	}
+	l.interests = set
 }
 
 // wants reports whether a neighbour takes part in a group.
@@ -318,8 +330,8 @@ func (s *State) onReceived(ev Received) {
 // onInterests replaces what a neighbour takes. Types that are shared from now
 // on are compared.
 func (s *State) onInterests(l *link, m *Interests) {
-	before := l.interests
-	l.interests = newTypeSet(m.Types)
+	before := slices.Clone(l.interests)
+	l.setInterests(newTypeSet(m.Types))
 	for _, t := range m.Types {
 		switch {
 		case before.has(t):
