@@ -2,6 +2,7 @@ package transport
 
 import (
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,4 +49,57 @@ func writers(a, b *node) (running int) {
 		n.mu.Unlock()
 	}
 	return running
+}
+
+// TestFewWritersRest: after a burst to many neighbours idleWriters writers are kept, and
+// what is sent then is written by them.
+func TestFewWritersRest(t *testing.T) {
+	a := newNode(t, newHost(t))
+	var others []*node
+	for range 3 * idleWriters {
+		b := newNode(t, newHost(t))
+		connect(t, a, b)
+		others = append(others, b)
+	}
+	for range 3 {
+		for _, b := range others {
+			a.Send(b.id, &gossip.Ping{}, false)
+		}
+		for _, b := range others {
+			awaitMsg[*gossip.Ping](b, a.id)
+		}
+		awaitResting(t, a)
+		was := resting()
+		a.Send(others[0].id, &gossip.Ping{}, false)
+		awaitMsg[*gossip.Ping](others[0], a.id)
+		awaitResting(t, a)
+		for id := range resting() {
+			if !was[id] {
+				t.Errorf("goroutine %s wrote while others had nothing to do", id)
+			}
+		}
+	}
+}
+
+// awaitResting waits until a keeps as many writers as it may.
+func awaitResting(t *testing.T, a *node) {
+	for deadline := time.Now().Add(patience); a.resting.Load() != idleWriters || len(resting()) != idleWriters; runtime.Gosched() { // nobody is told that one rests
+		if time.Now().After(deadline) {
+			t.Fatalf("%d writers rest, of %d", a.resting.Load(), len(resting()))
+		}
+	}
+}
+
+// resting is the numbers of the goroutines that are writers of any transport and have
+// nothing to write.
+func resting() map[string]bool {
+	all := make([]byte, 1<<20)
+	all = all[:runtime.Stack(all, true)]
+	found := make(map[string]bool)
+	for g := range strings.SplitSeq(string(all), "\n\n") {
+		if head, rest, _ := strings.Cut(g, "\n"); strings.Contains(head, "[select") && strings.HasPrefix(rest, "hearsay/node/transport.(*Transport).runWriter") {
+			found[strings.Fields(head)[1]] = true
+		}
+	}
+	return found
 }

@@ -90,14 +90,6 @@ func (n *lane) push(m gossip.Message, urgent bool) bool {
 	return true
 }
 
-// start runs the writer, which n.running says already. The link is up, or the lane
-// is being closed.
-func (n *lane) start() {
-	n.link.others.Add(1)
-	n.link.t.wg.Add(1)
-	go n.write()
-}
-
 // take moves about flushSize of messages to batch, urgent ones first. The
 // second result is true if there are none, and there will be none.
 func (n *lane) take(batch []gossip.Message) ([]gossip.Message, bool) {
@@ -156,7 +148,6 @@ func (n *lane) queued() (messages, bytes int) {
 // is queued, and closes the writing side when the lane is closed.
 func (n *lane) write() {
 	l := n.link
-	defer l.t.wg.Done()
 	defer l.others.Done()
 	defer l.rescue()
 	if n.stream == nil {

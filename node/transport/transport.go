@@ -109,6 +109,9 @@ type Transport struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	idle    chan *lane   // to writers that have nothing to do
+	resting atomic.Int32 // how many there are
+
 	mu       sync.Mutex
 	closed   bool
 	leaving  bool
@@ -151,6 +154,7 @@ func newTransport(cfg Config, timing timing) (*Transport, error) {
 		remotes:  make(map[peer.ID]*remote),
 		failures: make(map[peer.ID]Failure),
 		known:    newRecordCache(),
+		idle:     make(chan *lane),
 	}
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	for id := range lanes {
