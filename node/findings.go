@@ -19,11 +19,11 @@ import (
 
 // healthPause is how often the node looks at itself. Delays of findings are at
 // least twice that, or none.
-const healthPause = 2 * time.Second
+const healthPause = 5 * time.Second
 
 // coreAge is how old what is known of the core may be when nobody asks: every look
 // into it interrupts the loop.
-const coreAge = 5 * healthPause
+const coreAge = 2 * healthPause
 
 // healthWatch is what the node thinks of its own health.
 type healthWatch struct {

@@ -70,7 +70,7 @@ var kinds = []Kind{
 	{LoopStuck, "The node stands still", Error, 0},
 	{EpochBlocked, "Nothing can be announced", Error, 0},
 	{HostkeyCopied, "Another node has this node's hostkey", Error, 0},
-	{NoListener, "The node listens nowhere", Error, 5 * time.Second},
+	{NoListener, "The node listens nowhere", Error, 10 * time.Second},
 	{ClockSkewed, "The clock is wrong", Error, 10 * time.Second},
 	{DiskFull, "The disk is nearly full", Warning, 0},
 	{StateUnwritable, "The state folder cannot be written", Warning, 0},
