@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -171,8 +170,19 @@ func (f *fabric) sever(a, b host.Host) {
 	// A mock connection closes its other end a little later. Until then that side
 	// can open a stream on it that works: a node that is being killed told of its
 	// leave that way, and neighbours stayed neighbours across a partition.
+	gone := make(chan struct{}, 1)
+	n := &network.NotifyBundle{DisconnectedF: func(network.Network, network.Conn) {
+		select {
+		case gone <- struct{}{}:
+		default: // somebody is about to look
+		}
+	}}
+	for _, h := range []host.Host{a, b} {
+		h.Network().Notify(n)
+		defer h.Network().StopNotify(n)
+	}
 	for len(a.Network().ConnsToPeer(b.ID()))+len(b.Network().ConnsToPeer(a.ID())) > 0 {
-		time.Sleep(time.Millisecond)
+		<-gone
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
