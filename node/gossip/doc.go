@@ -58,7 +58,7 @@
 //   - Others that speak often get trees of their own, too, which grow along the fastest
 //     ways to them (rooted.go), and who speaks seldom uses the tree of the landmark that
 //     is nearest to it.
-//   - A rumor of more than 16 KiB is not sent on a guess, so no link ever carries
+//   - A rumor of more than 32 KiB is not sent on a guess, so no link ever carries
 //     it twice.
 //   - A rumor with a TTL is flooded: trees have longer ways than its sender
 //     counted on. So are a leave and a refutation (below), which are in a hurry.

@@ -33,8 +33,9 @@ const (
 	// graftHold is for how long a link that was asked for is not pruned again.
 	graftHold  = 2 * time.Second
 	bustleTime = time.Second
-	// largeRumor is the size in bytes from which a rumor is not sent on a guess.
-	largeRumor = 16 << 10
+	// largeRumor is the size in bytes from which a rumor is not sent on a guess. What is
+	// below it costs less when it comes twice than when it has to be asked for.
+	largeRumor = 32 << 10
 	// maxMissing bounds the rumors that were heard of and did not come, and
 	// maxTellers how many neighbours are remembered to have told of each.
 	maxMissing = 8192
