@@ -225,3 +225,21 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// Whoever is near one place of a key is far from the others, and the first place is the
+// plain hash.
+func TestPlacesAreFarApart(t *testing.T) {
+	for i := range 1000 {
+		all := placesOf(testKey(i))
+		if all[0] != hashOf(testKey(i), 0) {
+			t.Fatalf("the first place of key %d is at %x", i, all[0])
+		}
+		for j, p := range all {
+			for _, q := range all[:j] {
+				if d := p.distance(q); d[0] < 64 {
+					t.Fatalf("places %x and %x of key %d are near each other", p, q, i)
+				}
+			}
+		}
+	}
+}

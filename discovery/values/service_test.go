@@ -268,7 +268,7 @@ func (w *world) keysNear(at place, n, tries int) (keys []crypto.PrivKey) {
 func TestSybils(t *testing.T) {
 	rounds, long := 1, os.Getenv("HEARSAY_LONG") != ""
 	if long {
-		rounds = 3
+		rounds = 12
 	}
 	for _, c := range []struct {
 		name   string

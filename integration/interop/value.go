@@ -51,6 +51,9 @@ func readValue(b []byte) (*valueRecord, error) {
 	r.Digest = digest[:]
 	for i := range byte(3) {
 		place := sha256.Sum256(slices.Concat([]byte("hearsay/place"), []byte{i}, r.Key))
+		if i > 0 {
+			place[0] = place[0]%64 + 64*(r.Places[0][0]/64^i)
+		}
 		r.Places = append(r.Places, place[:])
 	}
 	return r, nil
