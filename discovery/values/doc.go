@@ -21,8 +21,9 @@
 //
 // A key has three places in the key space, hashes of the key that are in different
 // quarters of it, and a record lies at the eight nodes nearest to each. So who
-// wants to keep a key from being found needs identities around three places and not one; and three look-ups go
-// on at the same time, of which the quickest decides.
+// wants to keep a key from being found needs identities around three places and
+// not one; and three look-ups go on at the same time, of which the quickest
+// decides.
 //
 // # Several signers
 //

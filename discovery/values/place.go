@@ -21,26 +21,19 @@ const (
 // nodes are by SHA-256 of their peer ID.
 type place [sha256.Size]byte
 
-// placeOf is the i-th place of a key. The places are in different quarters of the key
-// space: who is near one of them is near no other.
-func placeOf(key Key, i int) place {
-	p := hashOf(key, i)
-	if i > 0 {
-		p[0] = p[0]&^quarter | (hashOf(key, 0)[0]^byte(i)<<6)&quarter
-	}
-	return p
-}
-
-// quarter is the bits of a place's first byte that say in which quarter it is.
+// quarter is the bits of a place's first byte that say in which quarter of the key space
+// it is.
 const quarter = 3 << 6
 
-func hashOf(key Key, i int) place {
-	return sha256.Sum256(append([]byte{'h', 'e', 'a', 'r', 's', 'a', 'y', '/', 'p', 'l', 'a', 'c', 'e', byte(i)}, key[:]...))
-}
-
+// placesOf is where a key is: in different quarters, so that who is near one of its places
+// is near no other.
 func placesOf(key Key) (all [places]place) {
 	for i := range all {
-		all[i] = placeOf(key, i)
+		p := sha256.Sum256(append([]byte{'h', 'e', 'a', 'r', 's', 'a', 'y', '/', 'p', 'l', 'a', 'c', 'e', byte(i)}, key[:]...))
+		if i > 0 {
+			p[0] = p[0]&^quarter | (all[0][0]^byte(i)<<6)&quarter
+		}
+		all[i] = p
 	}
 	return all
 }

@@ -292,7 +292,7 @@ func TestSybils(t *testing.T) {
 					key := testKey(round)
 					var sybils []*simNode
 					for i := range c.places {
-						for _, k := range w.keysNear(placeOf(key, i), (20+i)/c.places, 500) {
+						for _, k := range w.keysNear(placesOf(key)[i], (20+i)/c.places, 500) {
 							id, _ := peer.IDFromPrivateKey(k)
 							sybils = append(sybils, w.joinAs(k, id))
 						}
