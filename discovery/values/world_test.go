@@ -181,7 +181,7 @@ func (n *simNode) refresh(ctx context.Context) {
 			n.table.RemovePeer(id)
 		}
 	}
-	for _, at := range []place{home(n.id), placesOf(testKey(n.w.rng.IntN(1<<30)))[0]} {
+	for _, at := range []place{home(n.id), placesOf(testKey(n.w.rng.IntN(1 << 30)))[0]} {
 		l := &search{s: n.Service, place: at, ask: &request{kind: kindFind, place: at}, take: func(peer.ID, *response) bool { return false }, width: 20}
 		l.run(ctx)
 	}
