@@ -80,6 +80,7 @@ func Parse(name string, data []byte) (*Config, []Warning, error) {
 			p.statement(st)
 		}
 		p.obsolete()
+		p.strayed()
 		p.cross()
 	}
 	if err := p.err(); err != nil {
@@ -94,6 +95,7 @@ type parser struct {
 	lines  map[string]int   // line of each section.key
 	fields map[string]given // by field of Config
 	unused []given          // obsolete keys
+	stray  statement        // a hostkey in another program's section, if there is one
 }
 
 // given is where the file sets a field.
@@ -134,6 +136,7 @@ func (p *parser) statement(st statement) {
 		return
 	}
 	if !isOurs(st.section) {
+		p.foreignStatement(st)
 		return
 	}
 	key, raw, err := split(st.text)
@@ -259,6 +262,21 @@ func (p *parser) resolve(v literal) (string, error) {
 func (p *parser) obsolete() {
 	if len(p.unused) > 0 {
 		p.warnf(p.unused[0].line, "no longer needed and ignored, remove from the file: %s", together(p.unused))
+	}
+}
+
+// foreignStatement reads over another program's key. A hostkey may be meant for all of them.
+func (p *parser) foreignStatement(st statement) {
+	if key, _, err := split(st.text); st.err == nil && err == nil && key == hostkey && p.stray.line == 0 {
+		p.stray = st
+	}
+}
+
+// strayed warns of a hostkey in a section that is none of ours: without one of its own
+// this node is somebody new, which is not seen at once.
+func (p *parser) strayed() {
+	if p.stray.line != 0 && p.lines["."+hostkey] == 0 {
+		p.warnf(p.stray.line, "%s in [%s] means nothing to this node; to be used it belongs %s", hostkey, clip(p.stray.section, 80), where(""))
 	}
 }
 

@@ -39,6 +39,8 @@ func isOurs(section string) bool { return slices.Contains(sections, section) && 
 
 func isShared(section string) bool { return slices.Contains(shared, section) }
 
+const hostkey = "hostkey"
+
 // elsewhere keys of shared sections are known and of no use to us: all modules
 // of a node listen for other nodes at [gossip] p2p_address.
 var elsewhere = []string{"p2p_address", "listen_address"}
@@ -75,7 +77,7 @@ func listenDefault(c *Config) *bool { return &c.ListenDefault }
 
 // settings is the table of all keys, in the order of README.md and WriteTo.
 var settings = []setting{
-	{section: "", key: "hostkey", field: "HostKey", path: true,
+	{section: "", key: hostkey, field: "HostKey", path: true,
 		about: "PEM file with the node's private key; empty = one is made in state_dir",
 		codec: folder(func(c *Config) *string { return &c.HostKey }, nil)},
 
