@@ -178,7 +178,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		go n.raiseEpoch(a.Above)
 	case gossip.Dial:
 		if a.Record != nil {
-			if _, info, err := transport.OpenRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
+			if info, err := transport.ReadRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
 				addrs := append(dialable(info.Addrs, n.host.Addrs()), n.viaRelay(info.Addrs)...)
 				if a.Named {
 					addrs = n.dead.alive(a.Peer, addrs, time.Now())
@@ -201,6 +201,9 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Farewell:
 		n.farewell = true
 	case gossip.PeerEvent:
+		if m, ok := n.core.Member(a.Peer); ok && a.What == gossip.PeerJoined {
+			n.links.Vouch(a.Peer, m.Record)
+		}
 		n.peerEvent(a)
 	case gossip.PeerKey:
 		n.mail.KeyKnown()

@@ -40,6 +40,16 @@ func OpenRecord(envelope []byte) (gossip.PeerRecord, peer.AddrInfo, error) {
 	return r.PeerRecord, peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: r.addrs}, nil
 }
 
+// ReadRecord is OpenRecord for a record whose signature was looked at before, or that its
+// peer signed as part of a presence. The signature is not looked at again.
+func ReadRecord(envelope []byte) (peer.AddrInfo, error) {
+	r, err := readRecord(envelope)
+	if err != nil {
+		return peer.AddrInfo{}, fmt.Errorf("peer record: %w", err)
+	}
+	return peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: r.addrs}, nil
+}
+
 // signedRecord is a peer record whose signature was not looked at.
 type signedRecord struct {
 	gossip.PeerRecord

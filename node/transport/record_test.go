@@ -199,6 +199,39 @@ func TestRecordCache(t *testing.T) {
 	}
 }
 
+// TestRecordVouched: what a peer signed as part of a presence needs no other signature,
+// and is still read. What is no record of that peer is not taken for one.
+func TestRecordVouched(t *testing.T) {
+	c := newRecordCache()
+	good, other := selfRecord(t, newHost(t)), selfRecord(t, newHost(t))
+	forged := bytes.Clone(good.Bytes)
+	forged[len(forged)-1] ^= 1 // the signature's last byte
+	c.vouch(good.Peer, forged)
+	c.vouch(good.Peer, other.Bytes)
+	c.vouch(good.Peer, []byte("no record"))
+	c.vouch(good.Peer, nil)
+	c.vouch(good.Peer, make([]byte, gossip.MaxRecord+1))
+	for range 2 {
+		list, bad := c.verify(listOf(forged, other.Bytes, []byte("no record")))
+		if len(list) != 2 || len(bad) != 1 || list[0].Peer != good.Peer || list[0].Seq != good.Seq || list[1].Peer != other.Peer {
+			t.Fatalf("%+v, %v", list, bad)
+		}
+	}
+	// Of another's record nobody else has a say.
+	c = newRecordCache()
+	c.vouch(other.Peer, forged)
+	if list, bad := c.verify(listOf(forged)); len(list) != 0 || len(bad) != 1 {
+		t.Errorf("%+v, %v", list, bad)
+	}
+	// A record that was read stays as it is.
+	c = newRecordCache()
+	first, _ := c.verify(listOf(good.Bytes))
+	c.vouch(good.Peer, bytes.Clone(good.Bytes))
+	if again, _ := c.verify(listOf(good.Bytes)); len(again) != 1 || &again[0].Bytes[0] != &first[0].Bytes[0] {
+		t.Errorf("%+v", again)
+	}
+}
+
 // recordBy is a record signed by a new key.
 func recordBy(t testing.TB, key crypto.PrivKey) []byte {
 	t.Helper()

@@ -16,9 +16,13 @@ import (
 const knownRecords = 4096
 
 // recordCache remembers the records whose signatures were good, by SHA-256 of
-// the envelope. Who gives a record that is known is given the copy that is
-// known, so that each is in memory once.
-type recordCache struct{ good *lru.Cache }
+// the envelope, and those that were in a presence, which its peer signed: they need no
+// other signature. Who gives a record that is known is given the copy that is known,
+// so that each is in memory once.
+type recordCache struct{ good *lru.Cache } // of gossip.PeerRecord or vouched
+
+// vouched is a record that its peer signed as part of a presence, not read yet.
+type vouched gossip.PeerRecord
 
 func newRecordCache() recordCache {
 	good, err := lru.New(knownRecords)
@@ -26,6 +30,28 @@ func newRecordCache() recordCache {
 		panic(err) // only for a size of 0 or less
 	}
 	return recordCache{good}
+}
+
+// vouch notes that a peer signed its record as part of something else, which is kept.
+func (c recordCache) vouch(p gossip.PeerID, envelope []byte) {
+	if len(envelope) > 0 && len(envelope) <= gossip.MaxRecord {
+		c.good.ContainsOrAdd(sha256.Sum256(envelope), vouched{Peer: p, Bytes: envelope})
+	}
+}
+
+// known is the record with this hash, if it needs no verification.
+func (c recordCache) known(sum [sha256.Size]byte) (gossip.PeerRecord, bool) {
+	switch r, _ := c.good.Get(sum); r := r.(type) {
+	case gossip.PeerRecord:
+		return r, true
+	case vouched:
+		read, err := readRecord(r.Bytes)
+		if err == nil && read.Peer == r.Peer {
+			c.good.Add(sum, read.PeerRecord)
+			return read.PeerRecord, true
+		}
+	}
+	return gossip.PeerRecord{}, false
 }
 
 // freshRecord is the i-th of a list, which is not known yet.
@@ -48,8 +74,8 @@ func (c recordCache) verify(list []gossip.PeerRecord) (good []gossip.PeerRecord,
 		f := freshRecord{i: i}
 		if len(envelope) <= gossip.MaxRecord {
 			f.sum = sha256.Sum256(envelope)
-			if known, ok := c.good.Get(f.sum); ok {
-				list[i] = known.(gossip.PeerRecord)
+			if known, ok := c.known(f.sum); ok {
+				list[i] = known
 				continue
 			}
 		}

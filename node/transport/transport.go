@@ -226,6 +226,10 @@ func (t *Transport) Send(p gossip.PeerID, m gossip.Message, urgent bool) (droppe
 	return false
 }
 
+// Vouch notes the record in a presence of the peer, which is kept: a list of peers that has
+// it needs no other signature.
+func (t *Transport) Vouch(p gossip.PeerID, envelope []byte) { t.known.vouch(p, envelope) }
+
 // Hangup ends the link to a peer for a reason, which Failure will tell. What is
 // queued is written first, for up to 2 s; if now, only what is urgent, for up
 // to 0.5 s, and the connection is closed too. LinkDown follows in any case.
