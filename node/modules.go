@@ -141,7 +141,7 @@ func (n *Node) say(ctx context.Context, ev gossip.Publish) (<-chan published, er
 	select {
 	case n.pace.places <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("too many announcements wait for their proof of work: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("%d announcements are under way, in proof of work or at the pace of neighbours; announce more slowly: %w", maxAnnouncing, context.Cause(ctx))
 	case <-n.done:
 		return nil, ErrStopped
 	}

@@ -7,8 +7,8 @@ const idleWriters = 2
 // start has a writer see to the lane, which n.running says already: one that has
 // nothing to do, or a new one. The link is up, or the lane is being closed.
 //
-// A goroutine's stack is small at first and is copied as it grows, which takes about as
-// long as all else that a writer does for a small message.
+// A goroutine's stack is small at first and is copied as it grows, which was two fifths of
+// what writers of small messages did in a profile.
 func (n *lane) start() {
 	t := n.link.t
 	n.link.others.Add(1)
