@@ -52,6 +52,10 @@ const (
 	firstTime = time.Second
 	fillPace  = 50 * time.Millisecond
 	fillDials = 2
+	// Later, while two thirds of Degree are left, it fills the first lost place at once and
+	// then one in refillPace. Where many are lost at once, the handshakes of all would
+	// be in the way of what is on its way (integration/bench, kill).
+	refillPace = 200 * time.Millisecond
 	// One place in sampleShare goes to a peer of the sample, if it can be dialled.
 	sampleShare = 3
 )
@@ -343,13 +347,13 @@ func (s *State) dialMissing() time.Time {
 	return next
 }
 
-// fillWait reports whether a place may not be filled yet, see firstTime, and until
-// when; zero = until a dial ends.
+// fillWait reports whether a place may not be filled yet, see firstTime and refillPace,
+// and until when; zero = until a dial ends.
 func (s *State) fillWait() (until time.Time, waits bool) {
 	switch {
-	case s.grown || len(s.links) == 0:
+	case len(s.links) == 0, s.grown && 3*len(s.links) < 2*s.cfg.Degree:
 		return time.Time{}, false
-	case s.dials >= fillDials:
+	case !s.grown && s.dials >= fillDials:
 		return time.Time{}, true
 	}
 	return s.fillAt, s.fillAt.After(s.now)
@@ -366,7 +370,10 @@ func (s *State) waitsToFill() bool {
 
 // filling notes that a place is being filled.
 func (s *State) filling() {
-	if len(s.links) > 0 {
+	switch {
+	case s.grown:
+		s.fillAt = s.now.Add(s.jitter(refillPace))
+	case len(s.links) > 0:
 		s.fillAt = s.now.Add(s.jitter(fillPace))
 	}
 }

@@ -57,7 +57,7 @@ func TestPauseOutlivesCandidate(t *testing.T) {
 }
 
 // A newcomer has one neighbour for a second and then fills its places one by one. One
-// that has had neighbours enough fills them at once.
+// that has had neighbours enough fills them as refillPace says.
 func TestNewcomersPace(t *testing.T) {
 	n := alone(t, func(c *Config) { c.Degree = 10 })
 	n.s.grown = false
@@ -100,12 +100,25 @@ func TestNewcomersPace(t *testing.T) {
 			n.do(DialFailed{c.peer})
 		}
 	}
+	n.wait(refillPace * 5 / 4)
 	n.forget()
-	for i := range 5 {
+	// Two thirds of its neighbours are left: one at once, then one by one.
+	for i := range 3 {
 		n.do(LinkDown{PeerID(fmt.Sprint("Y", 9-i))})
 	}
-	if got := len(n.dials()); got != 5 {
-		t.Errorf("%d dials when 5 neighbours were lost, want as many at once", got)
+	if got := len(n.dials()); got != 1 {
+		t.Errorf("%d dials when 3 of 10 neighbours were lost, want one at once", got)
+	}
+	n.forget()
+	n.wait(refillPace * 5 / 4)
+	if got := len(n.dials()); got != 1 {
+		t.Errorf("%d dials %v later, want one", got, refillPace*5/4)
+	}
+	// Fewer are left: as many at once as are missing.
+	n.forget()
+	n.do(LinkDown{"Y6"})
+	if got, want := len(n.dials()), 4-2; got != want {
+		t.Errorf("%d dials when 4 of 10 neighbours were lost and 2 dialled, want %d at once", got, want)
 	}
 }
 

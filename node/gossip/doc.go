@@ -96,16 +96,16 @@
 // knows all others as long as there are at most maxMembers of them. A node that
 // is Quiet announces none.
 //
-// As in HyParView (Leitão, Pereira, Rodrigues, 2007) there is a small active
-// view of links that are watched and replaced at once, and a larger passive view
-// of candidates to replace them from. Links need not be symmetric in who asked
-// for them: everybody dials until it has Config.Degree neighbours, half of them
-// of its own choice, and accepts three times as many. The passive view is filled
-// by presences and by shuffles: a new neighbour, and later a random one every
-// Config.Shuffle, is offered a few peer records, the node's own first, and gives
-// others (shuffle.go). A newcomer shuffles more often. There is no random walk:
-// a newcomer asks its contact for many peers and dials some, and these name it
-// to others.
+// As in HyParView (Leitão, Pereira, Rodrigues, 2007) there is a small active view of
+// links that are watched and replaced, the first at once and others one by one while
+// two thirds are left (refillPace), and a larger passive view of candidates to replace
+// them from. Links need not be symmetric in who asked for them: everybody dials until
+// it has Config.Degree neighbours, half of them of its own choice, and accepts three
+// times as many. The passive view is filled by presences and by shuffles: a new
+// neighbour, and later a random one every Config.Shuffle, is offered a few peer
+// records, the node's own first, and gives others (shuffle.go). A newcomer shuffles
+// more often. There is no random walk: a newcomer asks its contact for many peers and
+// dials some, and these name it to others.
 //
 // A sample of 64 peers, uniform over all that was ever heard of whoever talked
 // most, is kept beside that (sampler.go; Bortnikov et al., "Brahms", 2009). A

@@ -149,7 +149,7 @@ func (s *State) onLinkUp(ev LinkUp) {
 	}
 	s.linkOrder[l.slot] = l
 	s.links[ev.Peer] = l
-	if len(s.links) == 1 {
+	if len(s.links) == 1 && !s.grown {
 		s.fillAt = s.now.Add(s.jitter(firstTime))
 	}
 	s.stir()

@@ -24,22 +24,25 @@ func looking(t *testing.T) *tnode {
 		n.push("B", presenceOf(t, p, 1, Presence{Record: []byte("r"), Interests: []uint16{5, 7}}))
 		n.push("B", presenceOf(t, p+"not", 1, Presence{Record: []byte("r"), Interests: []uint16{5}}))
 	}
+	n.forget()
 	return n
 }
 
-// look waits for the next look and links with whom it chose.
+// look waits for the next look, which may have begun since the last one, and links with
+// whom it chose.
 func (n *tnode) look(t *testing.T, pause time.Duration) PeerID {
 	t.Helper()
-	n.forget()
 	for range pause / time.Second {
-		if n.wait(time.Second); len(n.dials()) > 0 {
+		if len(n.dials()) > 0 {
 			break
 		}
+		n.wait(time.Second)
 	}
 	got := n.dials()
 	if len(got) != 1 {
 		t.Fatalf("%d neighbours that take the type: dialled %q within %v, want one more", n.s.linkedTakers(7), got, pause)
 	}
+	n.forget()
 	n.do(LinkUp{Peer: got[0], Dialled: true})
 	n.recv(got[0], &Interests{Types: []uint16{7}})
 	return got[0]

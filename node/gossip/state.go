@@ -83,7 +83,7 @@ type State struct {
 	banned         map[PeerID]time.Time
 	dials          int
 	strangerAt     time.Time // before which no stranger is dialled without need
-	fillAt         time.Time // before which a newcomer fills no place, see firstTime
+	fillAt         time.Time // before which no place is filled, see firstTime and refillPace
 	wanting        bool      // candidates may be wanted for what they take
 	grown          bool      // it has had neighbours enough once
 	lookAt         time.Time // before which no taker of a rare type is looked for (look.go)
