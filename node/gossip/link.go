@@ -62,6 +62,7 @@ type link struct {
 	trips  int       // how often it was measured, up to newTrips
 	tripAt time.Time // last
 
+	greeted    bool      // it was asked for peers, or need not be
 	askedPeers bool      // our PeersRequest is open
 	introduced bool      // it was told our record
 	answers    allowance // to its own

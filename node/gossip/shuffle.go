@@ -12,7 +12,7 @@ import (
 // of HyParView (Leitão, Pereira, Rodrigues, 2007) in one step instead of a
 // random walk. A newcomer needs no walk to be known either: it asks its first
 // contact for MaxRecords peers and dials Config.Degree of them, and these name
-// it to others by their shuffles.
+// it to others by their shuffles. Where presences tell of as many it need not ask.
 //
 // What others name is hearsay. Records are signed by those whom they speak of,
 // so nobody can be given false addresses, but there may be any number of made-up
@@ -29,6 +29,8 @@ const (
 	// halves its pace when idleShuffles had no news.
 	shuffleHurry = 5
 	idleShuffles = 3
+	// greetPause is less than a newcomer waits before it dials a second neighbour.
+	greetPause = firstTime / 2
 	// Who knows so many peers is no newcomer.
 	enoughCandidates = maxCandidates / 2
 	// Of what a shuffle offers, so many are neighbours; the rest is from the
@@ -48,14 +50,46 @@ func (s *State) askPeers(l *link, offer []PeerRecord) {
 
 // greet asks a new neighbour for peers: who knows few says no more than who it is
 // and is given many, who knows enough exchanges as in a shuffle with one that it
-// chose, and leaves it to those who came to ask.
+// chose, and leaves it to those who came to ask. A newcomer, which dials no second
+// neighbour for a while, first sees whether presences tell it enough.
 func (s *State) greet(l *link) {
+	first := !s.grown && len(s.links) == 1
+	if first && s.now.Sub(l.since) < greetPause {
+		s.schedule(taskGreet, l.since.Add(greetPause))
+		return
+	}
+	l.greeted = true
 	switch {
+	case first && s.toldEnough():
 	case len(s.candidates) < enoughCandidates:
 		s.askPeers(l, s.introduction())
 	case l.dialled:
 		s.askPeers(l, s.trade(l))
 	}
+}
+
+// toldEnough reports whether presences tell of as many nodes as this one wants neighbours.
+func (s *State) toldEnough() bool {
+	n := 0
+	for p, m := range s.members {
+		if p == s.cfg.Self || !m.here() || len(m.p.Record) == 0 {
+			continue
+		}
+		if n++; n >= s.cfg.Degree {
+			return true
+		}
+	}
+	return false
+}
+
+// greetAll greets those who were not greeted yet.
+func (s *State) greetAll() time.Time {
+	for _, l := range s.linkOrder {
+		if l != nil && !l.greeted {
+			s.greet(l)
+		}
+	}
+	return time.Time{} // what has to wait has scheduled it
 }
 
 // trade is a choice of peers to exchange: this node, neighbours, and others.

@@ -6,6 +6,53 @@ import (
 	"time"
 )
 
+// A newcomer asks for peers after a while, unless presences told it of as many as it
+// wants neighbours. One that has been here for long asks at once.
+func TestGreeting(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		grown   bool
+		members int
+		want    int
+		after   time.Duration
+	}{
+		{name: "newcomer", want: 1, after: greetPause},
+		{name: "newcomer told of too few", members: 3, want: 1, after: greetPause},
+		{name: "newcomer told of enough", members: 4},
+		{name: "no newcomer", grown: true, want: 1},
+		{name: "no newcomer, told of enough", grown: true, members: 4, want: 1},
+	} {
+		n := alone(t, func(c *Config) { c.PeerExchange, c.Degree = true, 4 })
+		n.s.grown = c.grown
+		n.record()
+		told := func() {
+			for i := range c.members {
+				p := PeerID(fmt.Sprint("Z", i))
+				n.recv("B", &Push{Rumor: presenceOf(t, p, 1, Presence{Record: []byte(p)}), Hops: 1})
+			}
+		}
+		if c.grown { // it knew them
+			n.up("B")
+			told()
+			n.do(LinkDown{"B"})
+			n.forget()
+		}
+		n.up("B")
+		if c.after > 0 {
+			if got := len(sent[*PeersRequest](n, "B")); got != 0 {
+				t.Errorf("%s: asked %d times at once", c.name, got)
+			}
+		}
+		if !c.grown {
+			told()
+		}
+		n.wait(greetPause)
+		if got := len(sent[*PeersRequest](n, "B")); got != c.want {
+			t.Errorf("%s: asked %d times, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 // A shuffle offers the node itself first, then neighbours and others, and is
 // answered with as many; what comes of it is remembered at both ends.
 func TestShuffle(t *testing.T) {

@@ -126,6 +126,7 @@ const (
 	taskDial                  // neighbours are missing
 	taskSync                  // a periodic comparison of stores
 	taskCompare               // comparisons go on
+	taskGreet                 // new neighbours are asked for peers
 	taskShuffle               // peers are exchanged
 	taskLook                  // takers of rare types are looked for
 	taskLandmarks             // ways to landmarks
@@ -276,6 +277,8 @@ func (s *State) runDue() {
 			next = s.syncRound()
 		case taskCompare:
 			next = s.compare()
+		case taskGreet:
+			next = s.greetAll()
 		case taskShuffle:
 			next = s.shuffle()
 		case taskLook:
