@@ -201,7 +201,8 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.Farewell:
 		n.farewell = true
 	case gossip.PeerEvent:
-		if m, ok := n.core.Member(a.Peer); ok && a.What == gossip.PeerJoined {
+		if a.What == gossip.PeerJoined {
+			m, _ := n.core.Member(a.Peer)
 			n.links.Vouch(a.Peer, m.Record)
 		}
 		n.peerEvent(a)

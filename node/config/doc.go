@@ -8,11 +8,10 @@
 // # Sections
 //
 // Ours are the part before any section, [gossip] and [hearsay]; every other
-// section belongs to another module and is left alone (a hostkey in one, and none before,
-// gives a warning). Within ours everything
-// is strict: an unknown key, a key given twice, a value of the wrong type or out
-// of range is an error that names file, line and key. All errors of a file are
-// reported at once ([errors.Join] of [*Error]).
+// section belongs to another module and is left alone, with a warning where the only
+// hostkey of the file is in one. Within ours everything is strict: an unknown key, a key
+// given twice, a value of the wrong type or out of range is an error that names file,
+// line and key. All errors of a file are reported at once ([errors.Join] of [*Error]).
 //
 // # Syntax
 //

@@ -226,8 +226,8 @@ func (t *Transport) Send(p gossip.PeerID, m gossip.Message, urgent bool) (droppe
 	return false
 }
 
-// Vouch notes the record in a presence of the peer, which is kept: a list of peers that has
-// it needs no other signature.
+// Vouch notes the record, if any, in a verified presence of the peer: where a list of peers
+// has it no other signature is looked at. The envelope is kept, not copied.
 func (t *Transport) Vouch(p gossip.PeerID, envelope []byte) { t.known.vouch(p, envelope) }
 
 // Hangup ends the link to a peer for a reason, which Failure will tell. What is
