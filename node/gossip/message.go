@@ -123,7 +123,8 @@ type PeersRequest struct {
 	Records []PeerRecord // at most MaxOffered
 }
 
-// PeerList answers a PeersRequest. One that was not asked for is ignored.
+// PeerList answers a PeersRequest. One that was not asked for is ignored, unless it is
+// the first on its link and the receiver has not come to ask: it was sent away.
 type PeerList struct {
 	Records []PeerRecord // at most MaxRecords
 }

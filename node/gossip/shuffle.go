@@ -254,13 +254,14 @@ func (s *State) onPeersRequest(l *link, m *PeersRequest) {
 	s.learn(l, m.Records[:min(len(m.Records), MaxOffered)])
 }
 
-// onPeerList takes in the peers that we asked for.
+// onPeerList takes in the peers that we asked for, or were going to ask for: who has no
+// room for a newcomer names others at once.
 func (s *State) onPeerList(l *link, m *PeerList) {
-	if !l.askedPeers || !s.cfg.PeerExchange {
+	if !l.askedPeers && l.greeted || !s.cfg.PeerExchange {
 		s.count.RecordsRefused += uint64(len(m.Records))
 		return
 	}
-	l.askedPeers = false
+	l.askedPeers, l.greeted = false, true
 	before := s.taught
 	s.learn(l, m.Records[:min(len(m.Records), MaxRecords)])
 	l.dull = s.taught == before

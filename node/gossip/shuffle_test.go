@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -50,6 +51,28 @@ func TestGreeting(t *testing.T) {
 		if got := len(sent[*PeersRequest](n, "B")); got != c.want {
 			t.Errorf("%s: asked %d times, want %d", c.name, got, c.want)
 		}
+	}
+}
+
+// A newcomer that is sent away before it has asked takes those who are named instead.
+func TestNewcomerIsSentOn(t *testing.T) {
+	n := alone(t, func(c *Config) { c.PeerExchange = true })
+	n.s.grown = false
+	n.up("B")
+	list := func(names ...PeerID) *PeerList {
+		m := &PeerList{}
+		for _, p := range names {
+			m.Records = append(m.Records, PeerRecord{Peer: p, Seq: 1, Bytes: []byte(p)})
+		}
+		return m
+	}
+	n.recv("B", list("X", "Y"))
+	n.recv("B", list("Z")) // it did not ask for more
+	n.recv("B", &Bye{ByeFull})
+	n.do(LinkDown{"B"})
+	mustEqual(t, "dialled", slices.Sorted(slices.Values(n.dials())), []PeerID{"X", "Y"})
+	if n.s.candidates["Z"] != nil {
+		t.Error("a second list was taken")
 	}
 }
 

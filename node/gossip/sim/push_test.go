@@ -23,8 +23,8 @@ type pushed struct {
 // speak runs a network of nodes with some neighbours each and has origins
 // announce 1 KiB ten times a second in all, first to let the trees grow, then to
 // measure.
-func speak(t *testing.T, mode gossip.PushMode, nodes, degree, origins, warmup, measured int, delay Delay) pushed {
-	cfg := Config{Seed: 1, Nodes: nodes, Core: core(degree), Contacts: 3, Links: LinkModel{Delay: delay}, Check: -1, Paths: true}
+func speak(t *testing.T, seed uint64, mode gossip.PushMode, nodes, degree, origins, warmup, measured int, delay Delay) pushed {
+	cfg := Config{Seed: seed, Nodes: nodes, Core: core(degree), Contacts: 3, Links: LinkModel{Delay: delay}, Check: -1, Paths: true}
 	cfg.Core.Push = mode
 	cfg.Core.CacheSize = 1 << 20
 	n := New(cfg)
@@ -72,6 +72,7 @@ func TestPushModes(t *testing.T) {
 		delays                                   string
 	}
 	networks := []network{{50, 8, 5, 200, 30, "plane"}}
+	const seeds = 5 // where delays differ from link to link at random, the last delivery's does, too
 	if os.Getenv("HEARSAY_LONG") != "" {
 		networks = []network{
 			{50, 8, 5, 300, 60, "plane"}, {50, 16, 5, 300, 60, "plane"}, {50, 16, 50, 1500, 60, "plane"},
@@ -86,15 +87,29 @@ func TestPushModes(t *testing.T) {
 	for _, nw := range networks {
 		by := make(map[gossip.PushMode]pushed)
 		for mode, name := range []string{"rooted", "shared", "flood"} {
-			p := speak(t, gossip.PushMode(mode), nw.nodes, nw.degree, nw.origins, nw.warmup, nw.measured, delays[nw.delays](nw.nodes))
+			run := func(seed uint64) pushed {
+				return speak(t, seed, gossip.PushMode(mode), nw.nodes, nw.degree, nw.origins, nw.warmup, nw.measured, delays[nw.delays](nw.nodes))
+			}
+			p := run(1)
+			if nw.delays == "log-normal" && gossip.PushMode(mode) == gossip.PushRooted {
+				for seed := uint64(2); seed <= seeds; seed++ {
+					q := run(seed)
+					p.mean, p.last = p.mean+q.mean, p.last+q.last
+				}
+				p.mean, p.last = p.mean/seeds, p.last/seeds
+			}
 			by[gossip.PushMode(mode)] = p
 			t.Logf("| %d nodes, degree %d, %d origins, %s | %s | %.3f | %.2f | %d | %d | %d | %.2f | %.2f |", nw.nodes, nw.degree, nw.origins, nw.delays,
 				name, p.duplicates, p.overhead, p.latency.P50.Milliseconds(), p.latency.P99.Milliseconds(), p.latency.Max.Milliseconds(), p.mean, p.last)
 		}
 		rooted, shared, flood := by[gossip.PushRooted], by[gossip.PushShared], by[gossip.PushFlood]
+		last := 1.15
+		if nw.delays == "log-normal" {
+			last = 1.2 // ten seeds had 1.09 to 1.2
+		}
 		switch {
-		case rooted.mean > 1.15 || rooted.last > 1.15:
-			t.Errorf("%+v: by trees of origins a rumor takes %.2f times as long as it need", nw, max(rooted.mean, rooted.last))
+		case rooted.mean > 1.1 || rooted.last > last:
+			t.Errorf("%+v: by trees of origins a rumor takes %.2f times as long as it need, the last delivery %.2f times", nw, rooted.mean, rooted.last)
 		case rooted.duplicates > 0.1 || rooted.overhead > shared.overhead*1.1:
 			t.Errorf("%+v: trees of origins cost %.3f duplicates and %.2f bytes, a shared tree %.2f", nw, rooted.duplicates, rooted.overhead, shared.overhead)
 		case flood.mean > 1.01 || flood.last > 1.01 || flood.duplicates < 5 || shared.mean < 1.2:
