@@ -132,13 +132,15 @@ func (l *link) relic(old, used network.Conn) bool {
 // Two nodes that dial each other at the same instant, each from the port that it
 // listens on, meet in one TCP connection of which both think that they dialled
 // it, and its handshake fails. So a failed handshake is tried again, by the
-// larger peer ID after the smaller one.
+// larger peer ID after the smaller one. If time ends while that goes on, what came
+// of the last one is the answer.
 func (l *link) connect(ctx context.Context) (*inbound, error) {
 	select {
 	case in := <-l.inbound:
 		return in, nil
 	default:
 	}
+	var last error // of a handshake
 	for {
 		attempt, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, tag))
 		failed := make(chan error, 1)
@@ -162,9 +164,13 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 		if err == nil {
 			return l.awaitDirect(ctx), nil
 		}
-		if ctx.Err() != nil || !handshakeFailed(err) {
+		switch {
+		case ctx.Err() != nil && last != nil:
+			return nil, last
+		case ctx.Err() != nil || !handshakeFailed(err):
 			return nil, noConnection(err)
 		}
+		last = noConnection(err)
 		pause := 50*time.Millisecond + rand.N(100*time.Millisecond)
 		if l.t.host.ID() > l.peer {
 			pause += time.Second
@@ -177,7 +183,7 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, noConnection(err)
+			return nil, last
 		}
 	}
 }

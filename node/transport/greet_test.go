@@ -1,16 +1,22 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"hearsay/node/gossip"
 )
 
 // TestHandshakeFailed: a dial is tried again only if it got as far as a
@@ -46,6 +52,59 @@ func TestHandshakeFailed(t *testing.T) {
 		if got := handshakeFailed(c.err); got != c.want {
 			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
+	}
+}
+
+// Somebody who speaks with another network key is taken for that, also if time ends while
+// the next handshake is under way: what cannot be read may look like a long message, the
+// end of which never comes.
+func TestMisunderstoodInTheEnd(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stuck []net.Conn
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			c, err := ln.Accept()
+			switch {
+			case err != nil:
+				return
+			case n == 0:
+				c.Write(bytes.Repeat([]byte{0xff}, 16)) // no length of a message
+				c.Close()
+			default:
+				stuck = append(stuck, c)
+			}
+		}
+	}()
+	h := newHost(t)
+	n := newNode(t, h, withTiming(quick))
+	var other peer.ID
+	for other <= h.ID() { // who dials again soon
+		if other, err = peer.IDFromPrivateKey(newKey(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr, err := manet.FromNetAddr(ln.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Peerstore().AddAddr(other, addr, time.Hour)
+	n.Dial(gossip.PeerID(other))
+	n.awaitFailed(gossip.PeerID(other))
+	if err := n.Failure(gossip.PeerID(other)).Err; !errors.Is(err, ErrHandshake) {
+		t.Errorf("the dial failed with %v", err)
+	}
+	ln.Close()
+	<-done
+	if len(stuck) == 0 {
+		t.Error("nobody dialled again")
+	}
+	for _, c := range stuck {
+		c.Close()
 	}
 }
 
