@@ -265,8 +265,9 @@
 //     nothing overtakes pushes but a node's own leave, after which it reads no
 //     more receipts.
 //   - Of several rumors that are under way at once each may cut another link out of
-//     the same circle, and what should be a tree falls apart. So a duplicate prunes
-//     with a probability that falls with their number (mayPrune), and one of an
+//     the same circle, and what should be a tree falls apart. So a duplicate spares, by
+//     a chance that grows with their number, links by which others came, and a pruned
+//     link that turns out to be the way of one is taken back (prune.go). One of an
 //     origin with a tree of its own prunes only that.
 //   - There is no PRUNE message: a receipt that says "duplicate" means it, and
 //     the receiver of the duplicate has drawn the same conclusion itself. One that

@@ -9,8 +9,8 @@ import (
 // Trees", 2007), per group.
 //
 // Every link begins eager: full rumors go down it. Where one arrives that is
-// known already, both ends make the link lazy for that group; what stays eager
-// is a spanning tree. Down lazy links go only IDs (Have), in batches, to a few of
+// known already, both ends make the link lazy for that group (prune.go); what stays
+// eager is a spanning tree. Down lazy links go only IDs (Have), in batches, to a few of
 // them. Who hears of a rumor that then does not come asks for it (Graft), and the
 // link it asks on becomes eager again: so the tree mends itself. Landmarks and origins
 // that speak often have trees of their own (landmark.go, rooted.go).
@@ -31,8 +31,7 @@ const (
 	graftAgain  = 500 * time.Millisecond
 	maxLateness = 2 * time.Second
 	// graftHold is for how long a link that was asked for is not pruned again.
-	graftHold  = 2 * time.Second
-	bustleTime = time.Second
+	graftHold = 2 * time.Second
 	// largeRumor is the size in bytes from which a rumor is not sent on a guess. What is
 	// below it costs less when it comes twice than when it has to be asked for.
 	largeRumor = 32 << 10
@@ -354,6 +353,9 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 	g := groupOf(m.Rumor)
 	l.proven[g] = true
 	put(&l.brought, g, s.now)
+	if s.byShared(m) {
+		s.keep(l, g)
+	}
 	if m.Landmark != 0 && (mi == nil || mi.asked == 0) {
 		l.excuses = 0
 	}
@@ -383,79 +385,6 @@ func (s *State) broughtBy(l *link, m *Push, mi *missing) {
 		s.heardFrom(l, m.Rumor)
 	}
 	if !s.sources[sourceKey{g, m.Rumor.Origin}].isRooted() {
-		s.crowd(g)
-		b := s.bustle[g]
-		if b == nil {
-			b = &bustle{at: s.now}
-			s.bustle[g] = b
-		}
-		if b.n == 0 {
-			b.at = s.now
-		}
-		b.n++
-	}
-}
-
-// pushedTwice draws the conclusion from a rumor that came again, which the
-// neighbour draws from the verdict.
-func (s *State) pushedTwice(l *link, m *Push) Verdict {
-	g := groupOf(m.Rumor)
-	key := sourceKey{g, m.Rumor.Origin}
-	e := s.store.entries[m.Rumor.ID]
-	switch {
-	case m.Rumor.TTL != 0 || s.cfg.Push == PushFlood || g == GroupPresence && s.hurried(m.Rumor):
-		return VerdictKnown // it was flooded
-	case e != nil && e.filled:
-		return VerdictKnown // the first copy came by a comparison, which is no way
-	case m.Landmark != 0 || e != nil && e.landmark != 0 && s.isAware(l, g):
-		l.acquit(m.Rumor.ID)
-		return VerdictKnown // the trees of landmarks are not made of duplicates
-	case g != GroupPresence && (m.Rooted || s.sources[key].isRooted()):
-		s.tooSlow(l, key)
-		s.steer(l, key, false)
-		return VerdictElsewhere
-	}
-	if !s.mayPrune(l, g) {
-		return VerdictKnown
-	}
-	s.prune(l, g)
-	return VerdictDuplicate
-}
-
-// mayPrune decides by chance whether a duplicate takes a link out of a group's
-// tree. When several rumors are under way at once, each may cut another link out
-// of the same circle, and the tree falls apart; so the more there are, the fewer
-// cut. A link that was just asked for stays a while.
-func (s *State) mayPrune(l *link, g Group) bool {
-	return !l.grafted[g].After(s.now) && s.cfg.Rand.IntN(1+s.crowd(g)) == 0
-}
-
-// bustle counts the rumors of a group that came of late and go by its tree.
-type bustle struct {
-	n  int
-	at time.Time
-}
-
-// crowd is how many others came within the last bustleTime or so.
-func (s *State) crowd(g Group) int {
-	b := s.bustle[g]
-	if b == nil {
-		return 0
-	}
-	for b.n > 0 && s.now.Sub(b.at) >= bustleTime {
-		b.n, b.at = b.n/2, b.at.Add(bustleTime)
-	}
-	return max(b.n-1, 0)
-}
-
-// prune makes a link lazy for a group, after a rumor came twice.
-func (s *State) prune(l *link, g Group) {
-	if s.takesPart(g) && !l.lazy[g] {
-		l.lazy[g] = true
-		if g != GroupPresence { // where nothing is urgent but what is flooded
-			s.stir()
-		}
-		delete(l.proven, g)
-		s.count.Prunes++
+		s.bustles(g)
 	}
 }

@@ -34,6 +34,7 @@ type link struct {
 	lazy       map[Group]bool      // not in the group's tree
 	rooted     map[*source]bool    // in the tree of an origin, or not; else as lazy says
 	grafted    map[Group]time.Time // until when it is not pruned
+	needed     map[Group]time.Time // when something new came or went by the group's tree
 	proven     map[Group]bool      // something new came or went this way
 	compared   map[Group]time.Time // last, since it is shared
 	brought    map[Group]time.Time // when something new came last

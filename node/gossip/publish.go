@@ -124,6 +124,9 @@ func (s *State) onSealed(ev Sealed) {
 		s.lookSoon()
 	}
 	e := &entry{r: r, state: kept, learnt: s.now, ready: s.now, announcer: p.from, landmark: s.landmark(r)}
+	if e.landmark == 0 && r.TTL == 0 && !s.sources[sourceKey{groupOf(r), r.Origin}].isRooted() {
+		s.bustles(groupOf(r))
+	}
 	s.store.add(e)
 	s.scheduleExpiry(r)
 	s.observeLearnt(e)

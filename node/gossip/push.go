@@ -27,6 +27,7 @@ type pushed struct {
 	at     time.Time
 	late   bool // counted as late; another neighbour was asked
 	guided bool // it went by the tree of a landmark
+	shared bool // it went by that of the group
 	up     bool // and should have come down this link
 }
 
@@ -82,7 +83,7 @@ func (s *State) withdraw(l *link, g Group, ids []ShortID) {
 
 func (s *State) push(l *link, msg *Push, urgent bool) {
 	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), origin: msg.Rumor.Origin, at: s.now,
-		guided: msg.Landmark != 0, up: s.owed(l, msg)})
+		guided: msg.Landmark != 0, shared: s.byShared(msg), up: s.owed(l, msg)})
 	if s.cfg.AckTimeout > 0 {
 		s.after(taskLinks, s.cfg.AckTimeout)
 	}
@@ -299,6 +300,9 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 		switch v {
 		case VerdictNew:
 			l.proven[p.group] = true
+			if p.shared {
+				s.keep(l, p.group)
+			}
 			if p.up {
 				s.doubt(l, v)
 			}

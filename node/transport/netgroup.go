@@ -3,8 +3,6 @@ package transport
 import (
 	"net/netip"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/record"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
@@ -51,20 +49,13 @@ func NetGroupOf(addrs []ma.Multiaddr) gossip.NetGroup {
 	return ""
 }
 
-// RecordNetGroup is NetGroupOf the addresses in a signed peer record. The
-// signature is not looked at: VerifyRecord has done that, or the rumor that the
-// record came in.
+// RecordNetGroup is NetGroupOf the addresses in a signed peer record, "" for one that
+// cannot be dialled (ReadRecord). The signature is not looked at: VerifyRecord has done
+// that, or the rumor that the record came in.
 func RecordNetGroup(envelope []byte) gossip.NetGroup {
-	if len(envelope) > gossip.MaxRecord {
-		return ""
-	}
-	env, err := record.UnmarshalEnvelope(envelope)
+	info, err := ReadRecord(envelope)
 	if err != nil {
 		return ""
 	}
-	var rec peer.PeerRecord
-	if err := env.TypedRecord(&rec); err != nil {
-		return ""
-	}
-	return NetGroupOf(rec.Addrs[:min(len(rec.Addrs), MaxRecordAddrs)])
+	return NetGroupOf(info.Addrs)
 }
