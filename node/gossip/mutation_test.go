@@ -1,7 +1,7 @@
 package gossip_test
 
 import (
-	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -81,7 +81,7 @@ var mutations = []mutation{
 	{"in calm times another link is told, too", "have.go", "u.left == 0 || u.turns >= maxTellTurns", "u.turns > 0", "TestHavesGoTogether"},
 	{"what waits is told when the calm ends", "have.go", "			s.tellSome(s.lacking(u), u.have, haveFan-calmFan+u.left)\n", "			_ = u\n", "TestHavesWhenCalmEnds"},
 	{"what is gathered goes with a rumor", "state.go", "		s.bringForward()\n", "", "TestEarly"},
-	{"but not long before its time", "early.go", "const earlyPart = 4", "const earlyPart = 1", "TestEarly"},
+	{"but not long before its time", "early.go", "s.receiptDelay()/earlyPart;", "s.receiptDelay();", "TestEarly"},
 	{"what no link can gain is not believed at once", "rooted.go", "best <= src.tree.linksTake(src.hops)", "true", "TestBusyWay"},
 	{"one accuser is not believed", "suspect.go", "enough := n >= accusersNeeded ||", "enough := n >= 1 ||", "TestAccusers"},
 	{"refutations are paced", "suspect.go", "!s.suspects.refuted.IsZero() && next.After(s.now)", "false", "TestRefute"},
@@ -92,77 +92,53 @@ var mutations = []mutation{
 }
 
 // TestMutations: with any one defence of the core switched off its tests fail.
-// Every defence is a compilation, so it only runs with HEARSAY_LONG.
+// All are compiled into one program (schema_test.go), which only runs with HEARSAY_LONG.
 func TestMutations(t *testing.T) {
 	if os.Getenv("HEARSAY_LONG") == "" {
-		t.Skip("compiles the core once for every defence: only with HEARSAY_LONG")
+		t.Skip("compiles the core with all its mutants and runs a test for each: only with HEARSAY_LONG")
 	}
 	folder, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
+	program := filepath.Join(t.TempDir(), "mutants.test")
+	if out, err := exec.Command("go", "test", "-c", "-vet=off", "-overlay", schema(t, folder, mutations), "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("the mutants do not compile: %s", out)
+	}
 	var names []string
 	for _, m := range mutations {
 		names = append(names, m.fails)
 	}
-	if out, err := mutantTest(strings.Join(names, "|")).CombinedOutput(); err != nil {
+	if out, err := mutantTest(program, 0, strings.Join(names, "|")).CombinedOutput(); err != nil {
 		t.Fatalf("with every defence on: %s", out)
 	}
-	work := make(chan mutation)
+	work := make(chan int)
 	var group sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() {
-			for m := range work {
-				m.try(t, folder)
+			for i := range work {
+				mutations[i].try(t, program, i+1)
 			}
 		})
 	}
-	for _, m := range mutations {
-		work <- m
+	for i := range mutations {
+		work <- i
 	}
 	close(work)
 	group.Wait()
 }
 
-// mutantTest is the command that runs some tests. They are compiled without optimization
-// and linked without what only a debugger reads, which takes half the time.
-func mutantTest(tests string, flags ...string) *exec.Cmd {
-	args := append([]string{"test", "-vet=off", "-gcflags=-N -l", "-ldflags=-s -w", "-timeout=2m", "-run", "^(" + tests + ")$"}, flags...)
-	cmd := exec.Command("go", append(args, ".", "-rapid.nofailfile")...)
-	cmd.Env = append(os.Environ(), "HEARSAY_LONG=")
+// mutantTest is the command that runs some tests of a mutant, 0 = of the core as it is.
+func mutantTest(program string, number int, tests string) *exec.Cmd {
+	cmd := exec.Command(program, "-test.timeout=2m", "-test.run", "^("+tests+")$", "-rapid.nofailfile")
+	cmd.Env = append(os.Environ(), "HEARSAY_LONG=", fmt.Sprint(mutantVar, "=", number))
 	return cmd
 }
 
 var failed = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 
-func (m mutation) try(t *testing.T, folder string) {
-	path := filepath.Join(folder, m.file)
-	source, err := os.ReadFile(path)
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	if n := strings.Count(string(source), m.old); n != 1 {
-		t.Errorf("%s: the text that switches it off is in %s %d times, want once: %q", m.defence, m.file, n, m.old)
-		return
-	}
-	scratch := t.TempDir()
-	mutant := filepath.Join(scratch, "mutant.go")
-	if err := os.WriteFile(mutant, []byte(strings.Replace(string(source), m.old, m.new, 1)), 0o600); err != nil {
-		t.Error(err)
-		return
-	}
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: mutant}})
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	list := filepath.Join(scratch, "overlay.json")
-	if err := os.WriteFile(list, overlay, 0o600); err != nil {
-		t.Error(err)
-		return
-	}
-	out, err := mutantTest(m.fails, "-overlay", list).CombinedOutput()
+func (m mutation) try(t *testing.T, program string, number int) {
+	out, err := mutantTest(program, number, m.fails).CombinedOutput()
 	names := failed.FindAllStringSubmatch(string(out), -1)
 	switch {
 	case err == nil:
