@@ -23,9 +23,10 @@ const (
 	// bustleTime is for how long rumors count as under way at once. It is more than they
 	// take through a network.
 	bustleTime = time.Second
-	// sparing is how much surer a useful link is spared with each rumor of the last
-	// bustleTime. With 1 trees of 20 nodes still fall apart after two rumors at once,
-	// with more a steady stream has more duplicates (TestTreesOutliveBursts).
+	// sparing is how much surer a needed link is spared with each rumor of the last
+	// bustleTime. With 1 trees of 20 nodes still fall apart after two rumors at once.
+	// The price of more is duplicates in a dense stream: of 50 rumors a second, each of any
+	// of 50 nodes, 0.1 to 0.3 for each delivery with 2, 0.5 to 0.6 with 4, 0.5 to 1.1 with 8.
 	sparing = 4
 )
 

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,7 +79,6 @@ func readSource(t *testing.T, path string) *source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Positions in a set with nothing else are offsets and one.
 	tree, err := parser.ParseFile(token.NewFileSet(), path, text, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -133,12 +133,7 @@ func (s *source) mutate(number int, m mutation) error {
 func (s *source) whole() string {
 	var b strings.Builder
 	done := 0
-	var places []int
-	for at := range s.calls {
-		places = append(places, at)
-	}
-	slices.Sort(places)
-	for _, at := range places {
+	for _, at := range slices.Sorted(maps.Keys(s.calls)) {
 		b.WriteString(s.text[done:at] + s.calls[at])
 		done = at
 	}
