@@ -14,14 +14,16 @@ type Signed struct {
 	Signature []byte
 }
 
-// keysKept is of how many origins a Verifier keeps the keys as it computes with them,
-// of 1.5 KiB each.
+// keysKept is how many origins a Verifier remembers. It keeps the keys of those that come
+// again, as it computes with them, of 1.5 KiB each.
 const keysKept = 64
 
 // Verifier verifies signatures in batches, and keeps what it computed of the keys of
-// those who signed last, which is a third of the work. It is for one goroutine at a time.
+// those who signed last, which is a third of the work. Who came once is only remembered:
+// presences that are told to a newcomer are of a hundred nodes that may say nothing more.
+// It is for one goroutine at a time.
 type Verifier struct {
-	keys  *simplelru.LRU // of *ed25519.ExpandedPublicKey by peer.ID
+	keys  *simplelru.LRU // of *ed25519.ExpandedPublicKey by peer.ID, or nil for one that came once
 	batch *ed25519.BatchVerifier
 }
 
@@ -59,8 +61,9 @@ func (v *Verifier) All(batch []Signed) bool {
 
 // key is the key of an origin, or nil if it is none of Ed25519.
 func (v *Verifier) key(origin peer.ID) *ed25519.ExpandedPublicKey {
-	if k, kept := v.keys.Get(origin); kept {
-		return k.(*ed25519.ExpandedPublicKey)
+	kept, again := v.keys.Get(origin)
+	if k, ok := kept.(*ed25519.ExpandedPublicKey); ok {
+		return k
 	}
 	raw, ok := embeddedKey(origin)
 	if !ok {
@@ -70,7 +73,11 @@ func (v *Verifier) key(origin peer.ID) *ed25519.ExpandedPublicKey {
 	if err != nil {
 		return nil
 	}
-	v.keys.Add(origin, k)
+	if again {
+		v.keys.Add(origin, k)
+	} else {
+		v.keys.Add(origin, nil)
+	}
 	return k
 }
 

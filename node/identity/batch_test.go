@@ -101,7 +101,7 @@ func strange(t testing.TB) map[string]struct {
 
 // Alone, in a batch of one, and among others: always the same verdict.
 func TestStrangeSignatures(t *testing.T) {
-	kept := NewVerifier() // which knows the keys the second time
+	kept := NewVerifier() // which keeps the keys from the second time on
 	others := signedBatch(t, 5)
 	for name, c := range strange(t) {
 		if err := c.verify(); (err == nil) != c.valid || err != nil && !errors.Is(err, ErrSignature) {
@@ -188,19 +188,33 @@ func TestVerifier(t *testing.T) {
 	}
 }
 
-// Keys are kept of those who signed last, and the others' are computed again.
+// Keys are kept of those who signed last, and not once only; the others' are computed
+// again.
 func TestVerifierKeys(t *testing.T) {
 	v := NewVerifier()
 	batch := signedBatch(t, keysKept+1)
-	for range 2 {
-		for i := range batch {
-			if !v.All(batch[i : i+1]) {
-				t.Fatal("refused")
-			}
+	check := func(batch []Signed) {
+		t.Helper()
+		if !v.All(batch) {
+			t.Fatal("refused")
 		}
 	}
-	if n := v.keys.Len(); n != keysKept || v.keys.Contains(batch[0].Origin) || !v.keys.Contains(batch[1].Origin) {
-		t.Errorf("%d keys kept: want the last %d", n, keysKept)
+	isKept := func(i int) bool {
+		k, _ := v.keys.Peek(batch[i].Origin)
+		return k != nil
+	}
+	check(batch[:2])
+	if isKept(0) || isKept(1) {
+		t.Error("the key of one that came once is kept")
+	}
+	check(batch[1:2])
+	if isKept(0) || !isKept(1) {
+		t.Error("the key of one that came again is not kept")
+	}
+	check(batch[1:2])
+	check(batch[2:])
+	if n := v.keys.Len(); n != keysKept || v.keys.Contains(batch[0].Origin) || !isKept(1) {
+		t.Errorf("%d origins remembered: want the last %d", n, keysKept)
 	}
 	for _, c := range strange(t) {
 		v.All([]Signed{c.Signed})
