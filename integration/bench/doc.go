@@ -60,7 +60,7 @@
 // the next run, and is told by the report. BENCHMARKS.md and its plots are made
 // from the results, and from reasons.md, which people write.
 //
-//	go run . run               # everything, 75 minutes of two idle cores
+//	go run . run               # everything, 90 minutes of two idle cores
 //	go run . run -n            # what that would be
 //	go run . run -only main,saturation -repeat 3
 //	go run . cell -system hearsay -hosts 20

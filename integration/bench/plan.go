@@ -6,8 +6,6 @@ import "time"
 type group struct {
 	Name  string
 	Title string
-	// Repeats is how often it is measured, 0 = as often as the run says.
-	Repeats int
 	// Climb says that the highest rate that gets through is looked for, with each
 	// cell's rate as the first guess.
 	Climb bool
@@ -65,7 +63,7 @@ func plan() []group {
 		{Name: "middle", Title: "16 KiB, 5 messages a second", Cells: each(with(func(c *cell) { c.Payload, c.Rate = 16<<10, 5; short(c); c.Warm = base().Warm }), some...)},
 		{Name: "large", Title: "60 KiB, 2 messages a second", Cells: each(with(func(c *cell) { c.Payload, c.Rate = 60<<10, 2; short(c); c.Warm = 4 * time.Second }), some...)},
 		{Name: "twenty", Title: "20 hosts with 8 links each", Cells: each(with(func(c *cell) { c.Hosts, c.Links = 20, 8; short(c) }), some...)},
-		{Name: "hundred", Title: "100 hosts in one process", Cells: each(with(func(c *cell) { c.Hosts = 100; short(c) }), some...)},
+		{Name: "hundred", Title: "100 hosts in one process", Cells: each(with(func(c *cell) { c.Hosts = 100; short(c) }), "hearsay", "gossipsub", "flood", "tree")}, // a flood keeps nothing
 		{Name: "saturation", Title: "20 hosts, 1 KiB: how much gets through", Climb: true, Cells: saturation()},
 		{Name: "members", Title: "50 hosts join, one leaves, one dies",
 			Cells: each(cell{Kind: "members", Hosts: 50, Warm: 6 * time.Second, For: 5 * time.Second, Seed: 1}, "hearsay", "memberlist", "serf")},
@@ -74,18 +72,18 @@ func plan() []group {
 	for _, n := range payloads {
 		api.Cells = append(api.Cells, cell{Kind: "api", System: "hearsay", Payload: n, Seed: 1})
 	}
-	work := group{Name: "work", Title: "Proof of work", Repeats: 3,
+	work := group{Name: "work", Title: "Proof of work",
 		Cells: []cell{{Kind: "micro", System: "work", Payload: headerSize, Seed: 1}}}
-	rumor := group{Name: "rumor", Title: "What is done to one rumor", Repeats: 3}
+	rumor := group{Name: "rumor", Title: "What is done to one rumor"}
 	for _, n := range payloads {
 		rumor.Cells = append(rumor.Cells, cell{Kind: "micro", System: "rumor", Payload: n, Seed: 1})
 	}
-	relay := group{Name: "relay", Title: "What it takes to hand a rumor on", Repeats: 3}
+	relay := group{Name: "relay", Title: "What it takes to hand a rumor on"}
 	for _, links := range []int{2, 6} {
 		c := cell{Kind: "micro", Links: links, Payload: 1024, Rate: 200, Warm: 2 * time.Second, For: 3 * time.Second, Seed: 1}
 		relay.Cells = append(relay.Cells, each(c, "core", "relay", "bare")...)
 	}
-	growth := group{Name: "growth", Title: "From 10 to 10,000 nodes", Repeats: 1}
+	growth := group{Name: "growth", Title: "From 10 to 10,000 nodes"}
 	for _, n := range []int{10, 100, 1000, 10_000} {
 		c := cell{Kind: "growth", Hosts: n, Links: 6, Payload: 1024, Rate: 5, Warm: 60 * time.Second, For: 5 * time.Second, Seed: 1}
 		growth.Cells = append(growth.Cells, each(c, "quiet")...)
@@ -155,19 +153,11 @@ func (c *cell) takes() time.Duration {
 // limit is after how long a cell is given up.
 func (c *cell) limit() time.Duration { return max(2*time.Minute, 6*c.takes()) }
 
-// repeats is how often a group is measured in a run of so many repetitions.
-func (g *group) repeats(run int) int {
-	if g.Repeats > 0 {
-		return min(run, g.Repeats)
-	}
-	return run
-}
-
 // planned is how many cells a run has, about, and how long they take.
 func planned(groups []group, repeat int) (cells int, takes time.Duration) {
 	for _, g := range groups {
 		for _, c := range g.Cells {
-			n := g.repeats(repeat)
+			n := repeat
 			if g.Climb {
 				n *= tries
 			}

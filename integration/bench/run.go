@@ -95,9 +95,6 @@ func (r *run) all() error {
 	_, r.left = planned(r.groups, r.repeat)
 	for round := range r.repeat {
 		for _, g := range r.groups {
-			if round >= g.repeats(r.repeat) {
-				continue
-			}
 			cells := slices.Concat(g.Cells[round%len(g.Cells):], g.Cells[:round%len(g.Cells)])
 			for _, c := range cells {
 				c.Seed = uint64(round + 1)
