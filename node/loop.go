@@ -11,9 +11,29 @@ import (
 	"hearsay/node/transport"
 )
 
-// emit hands an event to the loop, waiting while it is busy. After the loop has
-// ended events vanish.
+// emit hands an event to the loop, waiting while it is busy, and of a LinkDown until
+// that is handled. After the loop has ended events vanish.
 func (n *Node) emit(ev gossip.Event) {
+	if down, ok := ev.(gossip.LinkDown); ok {
+		handled := make(chan struct{})
+		n.queue(awaited{down, handled})
+		select {
+		case <-handled:
+		case <-n.done:
+		}
+		return
+	}
+	n.queue(ev)
+}
+
+// awaited is a LinkDown, and tells when it is handled: until then the core takes the
+// link for one that is up, and what it sends must not reach the peer on another.
+type awaited struct {
+	gossip.LinkDown
+	handled chan struct{}
+}
+
+func (n *Node) queue(ev gossip.Event) {
 	select {
 	case n.events <- ev: // mostly: waiting for two things at once costs more
 		return
@@ -105,7 +125,10 @@ func (n *Node) discardEvents() (stop func()) {
 		defer close(ended)
 		for {
 			select {
-			case <-n.events:
+			case ev := <-n.events:
+				if down, ok := ev.(awaited); ok {
+					close(down.handled)
+				}
 			case <-end:
 				return
 			}
@@ -127,7 +150,7 @@ func (n *Node) endLoop() {
 func (n *Node) handle(ev gossip.Event) {
 	switch ev := ev.(type) {
 	case gossip.LinkUp:
-		n.host.Peerstore().Put(peer.ID(ev.Peer), metKey, true)
+		n.met.Add(peer.ID(ev.Peer), nil)
 		n.dead.ended(ev.Peer, true, time.Now())
 	case gossip.Reached:
 		n.dead.ended(ev.Peer, true, time.Now())
@@ -135,6 +158,10 @@ func (n *Node) handle(ev gossip.Event) {
 		n.dead.ended(ev.Peer, false, time.Now())
 	case gossip.Sealed, gossip.SealFailed:
 		n.sealer.ended()
+	case awaited:
+		n.handle(ev.LinkDown)
+		close(ev.handled)
+		return
 	}
 	n.actions = n.actions[:0]
 	n.core.Handle(time.Now(), ev, &n.actions)

@@ -16,6 +16,7 @@ func TestEventsAreDiscardedWhileLeaving(t *testing.T) {
 	go func() {
 		for range 100 {
 			n.emit(gossip.Tick{})
+			n.emit(gossip.LinkDown{Peer: "a"})
 		}
 		close(emitted)
 	}()
@@ -26,6 +27,28 @@ func TestEventsAreDiscardedWhileLeaving(t *testing.T) {
 	}
 	stop()
 	close(n.done)
+}
+
+// That of a LinkDown returns when the core knows of it.
+func TestLinkDownIsAwaited(t *testing.T) {
+	n, _ := startNode(t, nil)
+	entered, hold := make(chan struct{}), make(chan struct{})
+	n.post(func(time.Time) { close(entered); <-hold })
+	<-entered
+	told, others := make(chan struct{}), len(n.events)
+	go func() { n.emit(gossip.LinkDown{Peer: "a"}); close(told) }()
+	eventually(t, "the event is queued", func() bool { return len(n.events) > others })
+	select {
+	case <-told:
+		t.Error("it is not handled yet")
+	default:
+	}
+	close(hold)
+	select {
+	case <-told:
+	case <-time.After(10 * time.Second):
+		t.Error("whoever told of it waits for ever")
+	}
 }
 
 // A module is told when there is no room for a data type.

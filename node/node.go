@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru"
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -56,6 +57,7 @@ type Node struct {
 	watchdog *watchdog
 	gate     *gate
 	reach    reach
+	met      *lru.Cache // of peers that have been neighbours
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop
@@ -126,6 +128,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		watchers:  make(map[*Watcher]struct{}),
 		pace:      newPace(),
 	}
+	n.met, _ = lru.New(maxMet) // fails only of a size below 1
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o(n)

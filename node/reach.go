@@ -316,12 +316,12 @@ func (n *Node) ours(p peer.ID) bool {
 	if !n.gate.allows(p) {
 		return false
 	}
-	v, err := n.host.Peerstore().Get(p, metKey)
-	return err == nil && v == true
+	return n.met.Contains(p)
 }
 
-// metKey is where the peerstore notes that a peer has been a neighbour.
-const metKey = "hearsay/met"
+// maxMet is of how many peers that have been neighbours, the last ones, that is known,
+// some 150 bytes each. The peerstore forgets what it notes a minute after a peer is gone.
+const maxMet = 4096
 
 // viaRelay turns the relayed addresses of a record into ones that name the relay
 // alone, if this node knows it itself: where a relay is, is not believed to those

@@ -95,8 +95,14 @@ func TestFarewell(t *testing.T) {
 func TestFarewellCrossed(t *testing.T) {
 	t.Parallel()
 	const backlog = 100
-	gate := make(chan struct{})
-	a, b := newNode(t, newHost(t)), newNode(t, newHost(t), withGate(gate))
+	gate, opened := make(chan struct{}), make(chan struct{})
+	a, b := newNode(t, newHost(t)), newNode(t, newHost(t), withGate(gate), func(c *Config, _ *timing, _ *node) {
+		c.Trace = func(way Direction, _ gossip.PeerID, m gossip.Message) {
+			if _, ok := m.(*gossip.Sync); ok && way == Out {
+				close(opened)
+			}
+		}
+	})
 	connect(t, a, b)
 	for i := range backlog {
 		a.Send(b.id, &gossip.Push{Rumor: newRumor(t, uint64(i+1), 1024)}, false)
@@ -104,13 +110,9 @@ func TestFarewellCrossed(t *testing.T) {
 	a.Send(b.id, &gossip.Bye{Reason: gossip.ByeLeaving}, true)
 	left := make(chan error)
 	go func() { left <- a.Farewell(t.Context()) }()
-	for !a.ending() {
-		time.Sleep(time.Millisecond)
-	}
+	<-a.ending(b)
 	b.Send(a.id, &gossip.Sync{}, false)
-	for b.Stats().Sent["sync"].Messages == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	<-opened
 	close(gate)
 	if err := <-left; err != nil {
 		t.Error(err)
@@ -122,11 +124,27 @@ func TestFarewellCrossed(t *testing.T) {
 	}
 }
 
-// ending reports whether a farewell has begun.
-func (n *node) ending() bool {
+// TestFarewellDrains: a link that was being written out when this node leaves is, too.
+func TestFarewellDrains(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	a, b := newNode(t, newHost(t), withTiming(quick)), newNode(t, newHost(t), withGate(gate))
+	connect(t, a, b)
+	a.Send(b.id, &gossip.Bye{Reason: gossip.ByeFull}, false)
+	a.Send(b.id, &gossip.Ping{Number: 1}, false)
+	a.Hangup(b.id, "full", false)
+	// b reads nothing, so a cannot know that it has read.
+	if err := a.Farewell(t.Context()); err == nil {
+		t.Error("it was not awaited")
+	}
+	close(gate)
+}
+
+// ending is closed when the link to another node, which is there, begins to end.
+func (n *node) ending(of *node) <-chan struct{} {
 	n.Transport.mu.Lock()
 	defer n.Transport.mu.Unlock()
-	return n.leaving
+	return n.remotes[of.host.ID()].link.ending
 }
 
 // TestFarewellBounded: a neighbour that does not read does not hold up a leave,

@@ -145,10 +145,7 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 		attempt, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, tag))
 		failed := make(chan error, 1)
 		go func() {
-			// The core paces its dials itself.
-			if sw, ok := l.t.host.Network().(*swarm.Swarm); ok {
-				sw.Backoff().Clear(l.peer)
-			}
+			l.t.insist(l.peer)
 			failed <- l.t.host.Connect(attempt, peer.AddrInfo{ID: l.peer})
 		}()
 		var in *inbound
@@ -185,6 +182,14 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 			timer.Stop()
 			return nil, last
 		}
+	}
+}
+
+// insist has the swarm dial a peer though a dial has just failed: the core paces its
+// dials itself.
+func (t *Transport) insist(p peer.ID) {
+	if sw, ok := t.host.Network().(*swarm.Swarm); ok {
+		sw.Backoff().Clear(p)
 	}
 }
 
@@ -393,6 +398,10 @@ func (l *link) pair(in *inbound) {
 	l.inbound <- in
 }
 
+// maxReplaced is how often a peer may open lanes of a link in the place of others. None
+// of ours does; each reader that is replaced may wait with a message of up to 256 KiB.
+const maxReplaced = 16
+
 // join makes a peer's stream a lane of its link. It may have been faster than
 // the hello that makes the link, so it waits a little.
 func (t *Transport) join(rem *remote, id laneID, in *inbound) {
@@ -405,8 +414,15 @@ func (t *Transport) join(rem *remote, id laneID, in *inbound) {
 			// A link that ends in an orderly way takes lanes as long as the
 			// peer's gossip lane is there.
 			ok := l.in[gossipLane] != nil && l.how != reset && l.how != cut
+			if l.in[id] != nil && l.replaced >= maxReplaced {
+				t.mu.Unlock()
+				t.refuse(in.stream, refusedMany, network.StreamRateLimited, errors.New("it opens its lanes again and again"))
+				return
+			}
 			if ok = (ok || l.stage == up) && l.own(in.stream); ok {
 				if old := l.in[id]; old != nil {
+					l.replaced++
+					l.disown(old)
 					abort(old, network.StreamSupplanted)
 				}
 				l.startReading(id, in)

@@ -354,6 +354,35 @@ func TestLaneReplaced(t *testing.T) {
 	}
 }
 
+// TestLanesReplaced: who opens a lane again and again keeps the last one that was taken,
+// and this node keeps none of the others.
+func TestLanesReplaced(t *testing.T) {
+	n := newNode(t, newHost(t))
+	s := newStranger(t)
+	s.link(n, 1)
+	want := func(g gossip.Group) []byte { return frame(t, &gossip.Want{Group: g}) }
+	var last network.Stream
+	for g := range gossip.Group(1 + maxReplaced) {
+		last = s.open(n, syncLane, hello(t, 1, 0), want(g))
+		if m := awaitMsg[*gossip.Want](n, s.id()); m.Group != g {
+			t.Fatalf("%+v", m)
+		}
+	}
+	awaitEnd(t, s.open(n, syncLane, hello(t, 1, 0)))
+	if c := n.Stats().Ended["too_many_streams"]; c != 1 {
+		t.Errorf("%v", n.Stats().Ended)
+	}
+	last.Write(want(99))
+	if m := awaitMsg[*gossip.Want](n, s.id()); m.Group != 99 {
+		t.Errorf("%+v", m)
+	}
+	n.Transport.mu.Lock()
+	defer n.Transport.mu.Unlock()
+	if kept := len(n.remotes[s.host.ID()].link.streams); kept != 3 { // two gossip lanes, and one
+		t.Errorf("%d streams are kept", kept)
+	}
+}
+
 // TestEarlyLane: a lane may overtake the gossip stream that its link is made
 // with; of another session it is refused.
 func TestEarlyLane(t *testing.T) {

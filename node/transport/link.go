@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -71,21 +72,22 @@ type link struct {
 	others  sync.WaitGroup // writers, and watchers of this node's streams
 
 	// Under t.mu:
-	stage   stage
-	dialled bool
-	paired  bool                  // the peer's gossip stream is here
-	since   time.Time             // when it came up
-	conn    network.ConnStats     // of the connection below then,
-	addr    string                // and the peer's address, "" = it has none
-	theirs  wire.Hello            // of the peer's gossip stream
-	ahead   time.Duration         // of the peer's clock when it came
-	in      [lanes]network.Stream // the peer's streams, while they are read
-	streams []network.Stream      // all, to be closed
-	how     manner
-	why     cause
-	err     error
-	hangUp  bool         // close its connections too,
-	keep    network.Conn // except this one
+	stage    stage
+	dialled  bool
+	paired   bool                  // the peer's gossip stream is here
+	since    time.Time             // when it came up
+	conn     network.ConnStats     // of the connection below then,
+	addr     string                // and the peer's address, "" = it has none
+	theirs   wire.Hello            // of the peer's gossip stream
+	ahead    time.Duration         // of the peer's clock when it came
+	in       [lanes]network.Stream // the peer's streams, while they are read
+	streams  []network.Stream      // all, to be closed
+	replaced int                   // of the peer's, by others
+	how      manner
+	why      cause
+	err      error
+	hangUp   bool         // close its connections too,
+	keep     network.Conn // except this one
 }
 
 // newLink makes a link for a peer that has none and runs it: one that this node
@@ -336,6 +338,11 @@ func (l *link) own(s network.Stream) bool {
 	}
 	l.streams = append(l.streams, s)
 	return true
+}
+
+// disown lets go of a stream that another one takes the place of. t.mu is held.
+func (l *link) disown(s network.Stream) {
+	l.streams = slices.DeleteFunc(l.streams, func(o network.Stream) bool { return o == s })
 }
 
 // adoptOut gives a lane its stream. That of the gossip lane is watched, and with

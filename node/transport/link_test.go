@@ -260,6 +260,61 @@ func TestDialBackoff(t *testing.T) {
 	b.awaitUp(a.id)
 }
 
+// TestProbeBackoff: neither does it make a probe fail.
+func TestProbeBackoff(t *testing.T) {
+	t.Parallel()
+	a := newNode(t, newHost(t))
+	key := newKey(t)
+	h := newHost(t, libp2p.Identity(key))
+	addrs := h.Addrs()
+	introduce(a.host, h)
+	h.Close()
+	p := gossip.PeerID(h.ID())
+	a.Probe(p)
+	a.awaitFailed(p)
+	newHost(t, libp2p.Identity(key), libp2p.ListenAddrs(addrs...))
+	a.Probe(p)
+	a.await("Reached", func(ev gossip.Event) bool {
+		switch ev := ev.(type) {
+		case gossip.Reached:
+			return ev.Peer == p
+		case gossip.DialFailed:
+			t.Fatalf("%v", a.Failure(p).Err)
+		}
+		return false
+	})
+}
+
+// TestNothingOfBefore: until the driver has handled LinkDown no other link of the peer
+// comes up, so that what it sends on the one that has ended reaches nobody.
+func TestNothingOfBefore(t *testing.T) {
+	t.Parallel()
+	handled := make(chan struct{})
+	a := newNode(t, newHost(t), func(c *Config, _ *timing, _ *node) {
+		emit := c.Emit
+		c.Emit = func(ev gossip.Event) {
+			if _, ok := ev.(gossip.LinkDown); ok {
+				<-handled
+			}
+			emit(ev)
+		}
+	})
+	b := newNode(t, newHost(t))
+	connect(t, a, b)
+	b.Hangup(a.id, "test", true)
+	b.awaitDown(a.id)
+	b.Dial(a.id)
+	a.Send(b.id, &gossip.Ping{Number: 1}, false)
+	close(handled)
+	b.awaitUp(a.id)
+	a.awaitDown(b.id)
+	a.awaitUp(b.id)
+	a.Send(b.id, &gossip.Ping{Number: 2}, false)
+	if p := awaitMsg[*gossip.Ping](b, a.id); p.Number != 2 {
+		t.Errorf("ping %d came", p.Number)
+	}
+}
+
 // TestOrder: messages arrive in order and none is missing, urgent ones go first.
 func TestOrder(t *testing.T) {
 	gate := make(chan struct{})

@@ -12,7 +12,8 @@ import (
 
 // knownRecords is how many good peer records are remembered. Exchanges of peers
 // bring the same ones again and again, and to verify one takes tens of times as
-// long as to find it here. At about half a KiB each that is 2 MiB at most.
+// long as to find it here. At about half a KiB each that is 2 MiB, and 32 at most: with
+// records in presences that peers fill up to 8 KiB, which are kept with them.
 const knownRecords = 4096
 
 // recordCache remembers the records whose signatures were good, by SHA-256 of

@@ -42,7 +42,9 @@ type Config struct {
 	Work uint32
 	// Emit takes in events. It may block, and is called by several goroutines,
 	// none of which holds a lock. Once nobody takes events any more it has to
-	// return all the same, or Close waits for it.
+	// return all the same, or Close waits for it. That of a LinkDown returns when
+	// the core has handled it: only then the peer's next link can come up, lest
+	// what the core sends on the one that has ended goes down that one.
 	Emit func(gossip.Event)
 	// Trace, unless nil, sees every message: when it is written, and when it
 	// was read and before it is emitted. It must not block.
@@ -189,6 +191,7 @@ func (t *Transport) Probe(p gossip.PeerID) {
 		defer t.exit(peer.ID(p), rem)
 		ctx, cancel := context.WithTimeout(t.ctx, t.timing.greet)
 		defer cancel()
+		t.insist(peer.ID(p))
 		if err := t.host.Connect(ctx, peer.AddrInfo{ID: peer.ID(p)}); err != nil {
 			t.mu.Lock()
 			t.failed(peer.ID(p), noConnection(err))
@@ -263,7 +266,7 @@ func (t *Transport) Farewell(ctx context.Context) error {
 	var links []*link
 	for _, rem := range t.remotes {
 		if l := rem.link; l != nil {
-			if l.stage == up {
+			if l.stage == up || l.stage == over && l.how != reset { // such a one is being written out
 				links = append(links, l)
 			}
 			l.end(endLeave, errLeaving, drain)
