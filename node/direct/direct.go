@@ -80,6 +80,8 @@ type Direct struct {
 	host    host.Host
 	receive Receive
 	wg      sync.WaitGroup
+	closing context.Context // ended by close
+	close   context.CancelFunc
 
 	mu      sync.Mutex
 	closed  bool
@@ -99,16 +101,19 @@ type sender struct {
 // New starts to take messages on a host, which it never closes.
 func New(h host.Host, receive Receive) *Direct {
 	d := &Direct{host: h, receive: receive, peers: make(map[peer.ID]*sender), all: rate.NewLimiter(overall, overallBurst)}
+	d.closing, d.close = context.WithCancel(context.Background())
 	h.SetStreamHandler(Protocol, d.serve)
 	return d
 }
 
-// Close takes no more messages and waits for those that are being taken.
+// Close takes no more messages and waits for those that are being taken. One that is still
+// on its way is not awaited: its sender learns that it did not arrive.
 func (d *Direct) Close() {
 	d.host.RemoveStreamHandler(Protocol)
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
+	d.close()
 	d.wg.Wait()
 }
 
@@ -176,7 +181,9 @@ func (d *Direct) serve(s network.Stream) {
 	answer := Busy
 	if ok {
 		s.SetReadDeadline(time.Now().Add(frameTime))
+		stop := context.AfterFunc(d.closing, func() { s.Reset() })
 		sealed, err := wire.ReadFrameUpTo(bufio.NewReader(s), MaxSize)
+		stop()
 		if err != nil {
 			d.bad.Add(1)
 			log.Debugf("%s sent no message: %v", from, err)

@@ -63,6 +63,35 @@ func pair(t *testing.T, in *inbox) (from, to *Direct) {
 	return from, to
 }
 
+// Who begins a message and does not go on holds up nobody who closes.
+func TestCloseDoesNotWait(t *testing.T) {
+	from, to := pair(t, &inbox{})
+	s, err := from.host.NewStream(t.Context(), to.host.ID(), Protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte{100, 1, 2, 3}); err != nil {
+		t.Fatal(err)
+	}
+	taken := func() bool {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		return to.streams == 1
+	}
+	for late := time.Now().Add(10 * time.Second); !taken(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("the stream does not come")
+		}
+	}
+	closed := make(chan struct{})
+	go func() { to.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(frameTime / 2):
+		t.Error("it is waited for")
+	}
+}
+
 // A message gets there whole, from whom it is, and its answer back; whatever the
 // size, over a connection that is there or not.
 func TestSend(t *testing.T) {
