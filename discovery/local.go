@@ -222,12 +222,9 @@ func localFolder(base, network string) (string, error) {
 			return "", err
 		}
 	} else {
-		base = filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "hearsay")
-		if !filepath.IsAbs(base) || privateFolder(base) != nil {
-			base = filepath.Join(os.TempDir(), "hearsay-"+strconv.Itoa(os.Geteuid()))
-			if err := privateFolder(base); err != nil {
-				return "", err
-			}
+		var err error
+		if base, err = UserFolder(); err != nil {
+			return "", err
 		}
 	}
 	name := networkLabel(network)
@@ -235,6 +232,18 @@ func localFolder(base, network string) (string, error) {
 		name += "@" + strings.Trim(ns, "net:[]")
 	}
 	folder := filepath.Join(base, name)
+	return folder, privateFolder(folder)
+}
+
+// UserFolder is where what the nodes of one user on this machine share is, a folder
+// that nobody else can read or write: $XDG_RUNTIME_DIR/hearsay, or hearsay-UID among
+// the temporary files. It is made if need be; an error says why it cannot be had.
+func UserFolder() (string, error) {
+	folder := filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "hearsay")
+	if filepath.IsAbs(folder) && privateFolder(folder) == nil {
+		return folder, nil
+	}
+	folder = filepath.Join(os.TempDir(), "hearsay-"+strconv.Itoa(os.Geteuid()))
 	return folder, privateFolder(folder)
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -13,6 +12,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/apibridge"
+	"hearsay/discovery"
 	"hearsay/node/config"
 	"hearsay/node/health"
 	"hearsay/node/journal"
@@ -27,9 +27,12 @@ const startPatience = 5 * time.Second
 // as libp2p shares its port, neither would notice. It is a courtesy: without a
 // folder for the lock, or after startPatience, a node goes on all the same.
 func takeTurns() (done func()) {
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("hearsay-%d-start", os.Getuid()))
+	dir, err := discovery.UserFolder()
+	if err != nil {
+		return func() {}
+	}
 	for end := time.Now().Add(startPatience); ; time.Sleep(10 * time.Millisecond) {
-		unlock, err := journal.Lock(dir)
+		unlock, err := journal.Lock(filepath.Join(dir, ".start"))
 		if err == nil {
 			return func() { _ = unlock() }
 		}

@@ -28,8 +28,9 @@ func Lock(dir string) (unlock func() error, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder %q: %w", dir, err)
 	}
-	// O_NONBLOCK, lest somebody's named pipe makes us wait.
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	// O_NONBLOCK, lest somebody's named pipe makes us wait, and O_NOFOLLOW, lest somebody's
+	// link has us empty another file.
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("folder %q: %w", dir, err)
 	}

@@ -91,6 +91,23 @@ func takeEpochs(folder string) error {
 	}
 }
 
+// A link in the place of the lock is not followed: what it leads to would be emptied.
+func TestLockIsNoLink(t *testing.T) {
+	folder, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(other, filepath.Join(folder, "lock")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lock(folder); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a lock that is a link: %v", err)
+	}
+	if text, err := os.ReadFile(other); string(text) != "precious" {
+		t.Errorf("it holds %q, %v", text, err)
+	}
+}
+
 // A node killed at any instant, again and again: no epoch that anybody has
 // seen comes twice, and no file is ever damaged.
 func TestKilledProcesses(t *testing.T) {
