@@ -17,9 +17,9 @@ import (
 	"hearsay/node/transport"
 )
 
-// Status sums up the node. After the node has stopped it tells its last state.
-func (n *Node) Status() Status {
-	core := n.coreStatus()
+// Self is what of Status is known without the loop, and so while that stands still: who
+// the node is, where it listens and how it was configured.
+func (n *Node) Self() Status {
 	st := Status{
 		ID:         n.host.ID(),
 		Network:    n.cfg.Network,
@@ -27,18 +27,21 @@ func (n *Node) Status() Status {
 		Started:    n.started,
 		Difficulty: n.cfg.DifficultyBits,
 		Degree:     n.cfg.Degree,
-		Neighbours: len(core.Neighbours),
-		Rumors:     core.Kept,
 		CacheSize:  n.cfg.CacheSize,
-		Held:       core.Held,
-		Interests:  core.Interests,
-		Modules:    core.Modules,
-		Counters:   make(map[string]uint64),
 	}
 	self := multiaddr.StringCast("/p2p/" + n.host.ID().String())
 	for _, a := range n.host.Addrs() {
 		st.Addrs = append(st.Addrs, a.Encapsulate(self).String())
 	}
+	return st
+}
+
+// Status sums up the node. After the node has stopped it tells its last state.
+func (n *Node) Status() Status {
+	core, st := n.coreStatus(), n.Self()
+	st.Neighbours, st.Rumors, st.Held = len(core.Neighbours), core.Kept, core.Held
+	st.Interests, st.Modules = core.Interests, core.Modules
+	st.Counters = make(map[string]uint64)
 	for _, m := range core.Members {
 		if !m.Left && m.Lost.IsZero() {
 			st.Members++

@@ -98,6 +98,9 @@ func TestLoopStandsStill(t *testing.T) {
 	if f := n.Findings(); len(f) != 1 || f[0].Severity != health.Error {
 		t.Errorf("found %+v, of a node of which nothing else can be known", f)
 	}
+	if st := n.Self(); st.ID != n.ID() || st.Network != n.cfg.Network || len(st.Addrs) == 0 {
+		t.Errorf("it says of itself %+v", st)
+	}
 	close(hold)
 	eventually(t, "it is found to turn", func() bool { return finding(n, health.LoopStuck) == nil })
 }

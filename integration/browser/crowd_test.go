@@ -74,14 +74,20 @@ func newCrowd(n int, hostile []string) *crowd {
 	return c
 }
 
+func (c *crowd) Self() node.Status {
+	return node.Status{ID: c.id, Network: "office", Agent: "hearsay/1.4.0", Started: c.started, Addrs: []string{"/ip4/192.0.2.1/tcp/6001/p2p/" + c.id.String()},
+		Difficulty: 16, Degree: 8, CacheSize: 50}
+}
+
 func (c *crowd) Status() node.Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.rumors += uint64(20 + rand.IntN(30))
 	c.received += uint64(40_000 + rand.IntN(90_000))
-	return node.Status{ID: c.id, Network: "office", Agent: "hearsay/1.4.0", Started: c.started, Addrs: []string{"/ip4/192.0.2.1/tcp/6001/p2p/" + c.id.String()},
-		Difficulty: 16, Degree: 8, Neighbours: 16, Members: len(c.peers), Rumors: 50, CacheSize: 50, Interests: []uint16{1000, 1001}, Modules: 2,
-		Counters: map[string]uint64{"accepted": c.rumors, "duplicates": c.rumors / 12, "sent_bytes": c.received * 2 / 3, "received_bytes": c.received}}
+	st := c.Self()
+	st.Neighbours, st.Members, st.Rumors, st.Interests, st.Modules = 16, len(c.peers), 50, []uint16{1000, 1001}, 2
+	st.Counters = map[string]uint64{"accepted": c.rumors, "duplicates": c.rumors / 12, "sent_bytes": c.received * 2 / 3, "received_bytes": c.received}
+	return st
 }
 
 func (c *crowd) Peers() []node.Peer {

@@ -45,10 +45,15 @@ type fake struct {
 	observers map[*fakeObserver]bool
 }
 
+func (f *fake) Self() node.Status {
+	return node.Status{ID: alice, Network: "test", Agent: "hearsay/1", Started: f.started,
+		Addrs: []string{"/ip4/127.0.0.1/tcp/6001/p2p/" + alice.String()}, Difficulty: 16, Degree: 8}
+}
+
 func (f *fake) Status() node.Status {
-	return node.Status{ID: alice, Network: "test", Agent: "hearsay/1", Started: f.started, Warnings: f.warnings,
-		Addrs: []string{"/ip4/127.0.0.1/tcp/6001/p2p/" + alice.String()}, Difficulty: 16, Degree: 8,
-		Neighbours: 1, Counters: map[string]uint64{"received": 7}}
+	st := f.Self()
+	st.Warnings, st.Neighbours, st.Counters = f.warnings, 1, map[string]uint64{"received": 7}
+	return st
 }
 
 func (f *fake) Findings() []health.Finding {

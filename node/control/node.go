@@ -47,7 +47,7 @@ type Status struct {
 }
 
 func (s *Server) getID(w http.ResponseWriter, r *http.Request) error {
-	return s.query(w, r, identityOf(s.node.Status(), s.file.PID))
+	return s.query(w, r, identityOf(s.node.Self(), s.file.PID))
 }
 
 func (s *Server) getStatus(w http.ResponseWriter, r *http.Request) error {

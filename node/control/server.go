@@ -41,6 +41,7 @@ const (
 
 // Node is what the server needs of the node.
 type Node interface {
+	Self() node.Status // what of Status is known without the loop
 	Status() node.Status
 	Findings() []health.Finding
 	Reach() health.Reach
