@@ -84,9 +84,6 @@ func (a *app) diagnose(ctx context.Context) (d diagnosis) {
 	for _, w := range warnings {
 		add(health.Condition{Code: health.ConfigWrong, About: w.String(), Text: w.String() + ".", Cure: "mend the file", Severity: health.Info})
 	}
-	for _, c := range checkKeys(cfg) {
-		add(c)
-	}
 
 	c, err := a.find(ctx)
 	if err == nil {
@@ -98,12 +95,23 @@ func (a *app) diagnose(ctx context.Context) (d diagnosis) {
 			return d
 		}
 	}
-	if !errors.Is(err, control.ErrNoNode) {
+	for _, c := range checkKeys(cfg) {
+		add(c)
+	}
+	var f *failure
+	switch {
+	case errors.As(err, &f) && f.code == exitConfig:
+		// The hostkey, by which it would be known, is among what was just found.
+	case errors.Is(err, fs.ErrPermission):
+		add(health.Condition{Code: health.NotAnswering, Text: "Whether a node runs cannot be seen: " + err.Error() + ".", Cure: "ask as the user that it runs as, or as root"})
+		return d
+	case !errors.Is(err, control.ErrNoNode):
 		add(health.Condition{Code: health.NotAnswering, Text: "A node is there and does not answer: " + strings.TrimRight(err.Error(), ".") + ".",
 			Cure: "look at its log, then end it and start it again: hearsay run"})
 		return d
+	default:
+		add(health.Condition{Code: health.NotRunning, Text: capital(err.Error()) + ".", Cure: "start one: hearsay run (another one's folder: --state-dir DIR or -c FILE)"})
 	}
-	add(health.Condition{Code: health.NotRunning, Text: capital(err.Error()) + ".", Cure: "start one: hearsay run (another one's folder: --state-dir DIR or -c FILE)"})
 	for _, c := range checkPorts(cfg) {
 		add(c)
 	}

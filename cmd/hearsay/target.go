@@ -75,7 +75,7 @@ func (a *app) find(ctx context.Context) (*control.Client, error) {
 	}
 	want, err := ownID(cfg)
 	if err != nil {
-		return nil, err
+		return nil, misconfigured("as it says; or name the node by its state folder: --state-dir DIR", err)
 	}
 	absent := control.ErrNoNode
 	for _, dir := range folders(cfg) {
