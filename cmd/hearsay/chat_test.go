@@ -41,6 +41,7 @@ func openTerminal(t *testing.T) (ours, theirs *os.File) {
 type screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
+	more chan struct{} // while somebody waits: closed when there is more
 }
 
 func (s *screen) follow(f *os.File) {
@@ -49,6 +50,10 @@ func (s *screen) follow(f *os.File) {
 		n, err := f.Read(b)
 		s.mu.Lock()
 		s.text.Write(b[:n])
+		if s.more != nil {
+			close(s.more)
+			s.more = nil
+		}
 		s.mu.Unlock()
 		if err != nil {
 			return
@@ -58,17 +63,23 @@ func (s *screen) follow(f *os.File) {
 
 func (s *screen) await(t *testing.T, what string) {
 	t.Helper()
-	for late := time.Now().Add(patience); time.Now().Before(late); time.Sleep(10 * time.Millisecond) {
+	for late := time.After(patience); ; {
 		s.mu.Lock()
-		found := strings.Contains(s.text.String(), what)
+		text := s.text.String()
+		if s.more == nil {
+			s.more = make(chan struct{})
+		}
+		more := s.more
 		s.mu.Unlock()
-		if found {
+		if strings.Contains(text, what) {
 			return
 		}
+		select {
+		case <-more:
+		case <-late:
+			t.Fatalf("%q does not appear in %q", what, text)
+		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t.Fatalf("%q does not appear in %q", what, s.text.String())
 }
 
 // On a terminal a line is edited before it is sent, a rumor that comes meanwhile

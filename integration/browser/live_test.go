@@ -2,7 +2,9 @@ package browser
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,8 +14,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"hearsay/node/control"
 )
 
 // hearsay builds the program once.
@@ -65,24 +65,37 @@ func launch(t *testing.T, contact string) *process {
 	}
 	p.cmd = exec.Command(path, "run", "--json", "-c", file)
 	p.cmd.Stderr = os.Stderr
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { p.cmd.Wait(); close(p.ended) }()
-	t.Cleanup(p.kill)
-	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		if c, err := control.Open(p.dir); err == nil {
-			id, err := c.Identity(t.Context())
-			c.Close()
-			if err == nil {
-				p.id, p.addr = id.ID, id.Addrs[0]
-				return p
-			}
-		}
-		if time.Since(begun) > patience {
-			t.Fatal("a node does not start")
-		}
+	type banner struct { // its first line
+		ID    string
+		Addrs []string
 	}
+	ready := make(chan banner, 1)
+	go func() {
+		defer close(p.ended)
+		var b banner
+		if json.NewDecoder(out).Decode(&b) == nil && len(b.Addrs) > 0 {
+			ready <- b
+		}
+		io.Copy(io.Discard, out)
+		p.cmd.Wait()
+	}()
+	t.Cleanup(p.kill)
+	select {
+	case b := <-ready:
+		p.id, p.addr = b.ID, b.Addrs[0]
+	case <-p.ended:
+		t.Fatal("a node ended as it started")
+	case <-time.After(patience):
+		t.Fatal("a node does not start")
+	}
+	return p
 }
 
 // kill ends the process without a word, as a crash would.
