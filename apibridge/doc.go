@@ -25,7 +25,8 @@
 //     [Options.Pace]. Header and body leave in one write.
 //   - A module that does not read has a bounded queue. When that is full, or a
 //     write takes longer than [Options.WriteTimeout], its connection is closed.
-//     The node never waits for a module.
+//     The node never waits for a module. What is replayed at a NOTIFY does not
+//     fill the queue.
 //   - A module that announces too fast is read more slowly; nothing is lost.
 //   - A module that re-announces what it was told does so once per
 //     [Options.EchoWindow] and content, so that two of them cannot keep a

@@ -21,7 +21,9 @@ type Gossip interface {
 	// node's queue is full, until ctx ends. The announcing session is never
 	// told its own.
 	Announce(ctx context.Context, session uint64, ttl uint8, dataType uint16, data []byte) error
-	// Subscribe is idempotent.
+	// Subscribe is idempotent. What the session is to be told of what was known
+	// before is delivered, however much it is, before Subscribe returns: it is
+	// not counted against a module that had no time to read it.
 	Subscribe(session uint64, dataType uint16) error
 	// Vote says whether the rumor told to this session is well-formed. Unknown
 	// ids are ignored.

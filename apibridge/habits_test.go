@@ -120,41 +120,6 @@ func TestHabit_AnnounceAndCloseWhileTheNodeIsBusy(t *testing.T) {
 	p.await(bridgetest.Closed, 1)
 }
 
-// replaying tells a new subscriber the rumors of before, during Subscribe, as
-// a node does so that an ANNOUNCE just ahead of a NOTIFY is not lost.
-type replaying struct {
-	*bridgetest.Gossip
-	deliver func(id [32]byte, dataType uint16, data []byte)
-}
-
-func (r *replaying) Open(deliver func(id [32]byte, dataType uint16, data []byte)) (uint64, error) {
-	r.deliver = deliver
-	return r.Gossip.Open(deliver)
-}
-
-func (r *replaying) Subscribe(session uint64, dataType uint16) error {
-	for i := range 3 {
-		r.deliver([32]byte{byte(i)}, dataType, fmt.Append(nil, "replayed ", i))
-	}
-	return r.Gossip.Subscribe(session, dataType)
-}
-
-func TestHabit_LateSubscriberIsToldWhatTheNodeReplays(t *testing.T) {
-	g := bridgetest.New()
-	p := serveNode(t, &replaying{Gossip: g}, g, unpaced())
-	m := p.subscriber(1)
-	p.Receive(1, []byte("new"))
-	for i := range 3 {
-		m.expect(fmt.Sprint("replayed ", i))
-	}
-	m.expect("new")
-	for i, v := range p.await(bridgetest.Voted, 4)[:3] {
-		if v.Rumor != [32]byte{byte(i)} {
-			t.Errorf("vote %d is on rumor %x", i, v.Rumor)
-		}
-	}
-}
-
 // A module that stops reading is cut off when its socket and its queue are
 // full; others are told everything meanwhile.
 func TestHabit_ModuleThatStopsReading(t *testing.T) {

@@ -101,9 +101,14 @@ func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
 // servePipes starts a peer without sockets, which can run in virtual time.
 func servePipes(t testing.TB, opts apibridge.Options) *peer {
 	t.Helper()
-	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 	g := bridgetest.New()
-	p := serveOn(t, ln, g, g, opts)
+	return servePipesNode(t, g, g, opts)
+}
+
+func servePipesNode(t testing.TB, node apibridge.Gossip, g *bridgetest.Gossip, opts apibridge.Options) *peer {
+	t.Helper()
+	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	p := serveOn(t, ln, node, g, opts)
 	p.wait = 24 * time.Hour // of virtual time
 	p.dial = func() net.Conn {
 		ours, theirs := net.Pipe()

@@ -119,15 +119,21 @@ func TestQueue(t *testing.T) {
 	next, first := 0, 0
 	for round := range 1000 {
 		for range round % 37 {
-			q.push(rumor{id: rumorID(next), data: make([]byte, next%5)})
+			q.push(rumor{id: rumorID(next), data: make([]byte, next%5), replayed: next%3 == 0})
 			next++
 		}
-		bytes := 0
+		var live, replayed backlog
 		for i := first; i < next; i++ {
-			bytes += i % 5
+			if i%3 == 0 {
+				replayed.n++
+				replayed.bytes += i % 5
+			} else {
+				live.n++
+				live.bytes += i % 5
+			}
 		}
-		if q.len != next-first || q.bytes != bytes || q.peak < q.len {
-			t.Fatalf("%d waiting with %d bytes, peak %d; want %d with %d", q.len, q.bytes, q.peak, next-first, bytes)
+		if q.len != next-first || q.live != live || q.replayed != replayed || q.peak < q.len {
+			t.Fatalf("%d waiting, %+v and %+v, peak %d; want %d, %+v and %+v", q.len, q.live, q.replayed, q.peak, next-first, live, replayed)
 		}
 		for range min(q.len, round%41) {
 			if r := q.pop(); r.id != rumorID(first) {
@@ -145,6 +151,24 @@ func TestQueue(t *testing.T) {
 	for _, r := range q.ring {
 		if r.data != nil {
 			t.Fatal("the queue keeps data that were taken out")
+		}
+	}
+}
+
+// After a long replay the queue is as small again as it was before.
+func TestQueue_ShrinksWhenEmpty(t *testing.T) {
+	var q queue
+	for round := range 3 {
+		for i := range 2 * keepRing {
+			q.push(rumor{id: rumorID(i), replayed: true})
+		}
+		for i := range 2 * keepRing {
+			if r := q.pop(); r.id != rumorID(i) {
+				t.Fatalf("round %d: %x out of turn", round, r.id)
+			}
+		}
+		if len(q.ring) > keepRing || q.replayed != (backlog{}) {
+			t.Fatalf("an empty queue keeps room for %d, and counts %+v", len(q.ring), q.replayed)
 		}
 	}
 }

@@ -36,7 +36,12 @@ type Options struct {
 	// MaxQueue is the most NOTIFICATIONs that wait for one connection (4096),
 	// and MaxQueueBytes the most data in them (8 MiB; a single one of any size
 	// always fits). A connection whose queue overflows is closed: its module
-	// does not read, or by far not fast enough.
+	// does not read, or not fast enough.
+	//
+	// What the node replays at a NOTIFY comes on top: it comes at once, and is
+	// what the node itself keeps. While more than MaxQueue or MaxQueueBytes of
+	// that waits, the connection's next NOTIFY is not acted upon, nor what is
+	// behind it.
 	MaxQueue      int
 	MaxQueueBytes int
 	// MaxPending is the most NOTIFICATIONs of one connection whose VALIDATION

@@ -31,11 +31,13 @@ type session struct {
 	note  apimsg.Notification
 	frame []byte
 
-	wake chan struct{} // has room for one: the queue or the pace has changed
+	wake  chan struct{} // has room for one: the queue or the pace has changed
+	eased chan struct{} // has room for one: less of what was replayed waits
 
 	mu      sync.Mutex
 	gone    bool // takes no more rumors
 	queue   queue
+	asking  bool // a NOTIFY is with the node: what it delivers now is replayed
 	pending *pending
 	echoes  *echoGuard
 	last    uint16 // ID of the latest NOTIFICATION
@@ -48,6 +50,7 @@ func newSession(g *GossipServer, c *conn) *session {
 		server:  g,
 		limit:   rate.NewLimiter(c.limits.Rate, c.limits.Burst),
 		wake:    make(chan struct{}, 1),
+		eased:   make(chan struct{}, 1),
 		pending: newPending(g.opts.MaxPending),
 		echoes:  newEchoGuard(g.opts.EchoWindow),
 	}
@@ -92,11 +95,49 @@ func (s *session) subscribe(m *apimsg.Notify) error {
 	s.notified = true
 	s.server.told.notifies.Add(1)
 	s.limit.Wait(s.ctx)
-	if err := s.server.node.Subscribe(s.id, m.DataType); err != nil {
+	if err := s.catchUp(); err != nil {
+		return err
+	}
+	s.setAsking(true)
+	err := s.server.node.Subscribe(s.id, m.DataType)
+	s.setAsking(false)
+	if err != nil {
 		// Silence would leave the module waiting for what never comes.
 		return fmt.Errorf("NOTIFY of type %d: %w", m.DataType, err)
 	}
 	return nil
+}
+
+// catchUp waits while more of what earlier NOTIFYs had replayed is unread than the
+// queue may otherwise hold. So whatever a module asks for, the bridge keeps no
+// more for it than the node does at one time, and the queue's limits. An error
+// ends the connection.
+func (s *session) catchUp() error {
+	for s.behind() {
+		select {
+		case <-s.eased:
+		case <-s.drained: // the server closes: nobody is waited for any more
+			return nil
+		case <-s.ctx.Done():
+		}
+		if s.ctx.Err() != nil {
+			return errClosing
+		}
+	}
+	return nil
+}
+
+func (s *session) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, opts := s.queue.replayed, &s.server.opts
+	return b.n > opts.MaxQueue || b.n > 1 && b.bytes > opts.MaxQueueBytes
+}
+
+func (s *session) setAsking(asking bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asking = asking
 }
 
 // validate hands a VALIDATION of an open NOTIFICATION to the node and ignores
@@ -131,24 +172,27 @@ func (s *session) deliver(id [32]byte, dataType uint16, data []byte) {
 		s.server.told.oversize.Add(1)
 		return
 	}
-	if !s.enqueue(rumor{id, dataType, data}) {
+	if !s.enqueue(rumor{id: id, dataType: dataType, data: data}) {
 		s.discard()
 		s.stop(errOverflowed)
 	}
 }
 
-// enqueue returns false if the queue is full.
+// enqueue returns false if the queue is full. What is replayed always fits: it
+// comes in one go, however fast the module reads, and its data are the node's.
 func (s *session) enqueue(r rumor) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := &s.queue
+	r.replayed = s.asking
+	live, opts := s.queue.live, &s.server.opts
 	switch {
 	case s.gone:
 		return true
-	case q.len >= s.server.opts.MaxQueue, q.len > 0 && q.bytes+len(r.data) > s.server.opts.MaxQueueBytes:
+	case r.replayed:
+	case live.n >= opts.MaxQueue, live.n > 0 && live.bytes+len(r.data) > opts.MaxQueueBytes:
 		return false
 	}
-	q.push(r)
+	s.queue.push(r)
 	s.wakeUp()
 	return true
 }
@@ -159,11 +203,15 @@ func (s *session) discard() {
 	defer s.mu.Unlock()
 	s.server.told.dropped.Add(uint64(s.queue.len))
 	s.gone, s.queue = true, queue{}
+	signal(s.eased)
 }
 
-func (s *session) wakeUp() {
+func (s *session) wakeUp() { signal(s.wake) }
+
+// signal puts a token into a channel that has room for one.
+func signal(c chan struct{}) {
 	select {
-	case s.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -212,7 +260,11 @@ func (s *session) pick(sent time.Time) (r rumor, wait time.Duration, ok bool) {
 			return rumor{}, wait, false
 		}
 	}
-	return s.queue.pop(), 0, true
+	r = s.queue.pop()
+	if r.replayed {
+		signal(s.eased)
+	}
+	return r, 0, true
 }
 
 // tell writes one NOTIFICATION.

@@ -163,6 +163,27 @@ func TestConformance_7_06_AnnounceRacesNotify(t *testing.T) {
 	}
 }
 
+// Also when it is more than waits for a module otherwise: a late subscriber that
+// reads is told all that is kept, in order, and not cut off.
+func TestConformance_7_06_MoreIsReplayedThanMayWait(t *testing.T) {
+	t.Parallel()
+	c := integration.New(t, 2, settings(func(cfg *node.Config) { cfg.Replay = time.Minute }),
+		limits(func(o *apibridge.Options) { o.Pace, o.MaxQueue = 0, 8 }))
+	a, b := module(t, c, 0), subscriber(t, c, 1, dataType)
+	const n = 50
+	for i := range n {
+		a.send(announce(0, dataType, fmt.Sprint("rumor ", i)))
+		b.vouch(fmt.Sprint("rumor ", i))
+	}
+	late := module(t, c, 1)
+	late.send(notify(dataType))
+	for i := range n {
+		late.expect(fmt.Sprint("rumor ", i))
+	}
+	a.send(announce(0, dataType, "new"))
+	late.expect("new")
+}
+
 // Data types from 0x8000 on, TTLs over 127, and IDs 0x0000 and 0xFFFF are
 // ordinary values.
 func TestConformance_7_07_OrdinaryValues(t *testing.T) {
