@@ -22,7 +22,8 @@
 //     connection right behind it.
 //   - Two NOTIFICATIONs in one read break most existing modules. So the next
 //     one goes out when the one before has its VALIDATION, or after
-//     [Options.Pace]. Header and body leave in one write.
+//     [Options.Pace], or at once if very many wait. Header and body leave in
+//     one write.
 //   - A module that does not read has a bounded queue. When that is full, or a
 //     write takes longer than [Options.WriteTimeout], its connection is closed.
 //     The node never waits for a module. What is replayed at a NOTIFY does not

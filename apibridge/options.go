@@ -52,7 +52,9 @@ type Options struct {
 	// Pace is the longest time that a NOTIFICATION waits for the VALIDATION of
 	// the one before it (200 ms by default, 0 = does not wait). The more of
 	// them wait, the shorter it is, so that also a module that never validates
-	// is told everything within 8 × Pace, however much there is.
+	// is told everything within 8 × Pace, however much there is. While the queue
+	// is more than half full none waits, so that a module which reads as fast as
+	// rumors come never has one that overflows.
 	Pace time.Duration
 
 	// EchoWindow is the time within which a connection that re-announces

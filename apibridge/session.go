@@ -247,15 +247,19 @@ func (s *session) tellAll() {
 }
 
 // pick takes the next rumor off the queue if its time has come. Otherwise it
-// says how long that is to wait for, 0 when there is none.
+// says how long that is to wait for, 0 when there is none. A queue that is more
+// than half full does not wait, so that only a module that does not read has one
+// that overflows.
 func (s *session) pick(sent time.Time) (r rumor, wait time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queue.len == 0 {
 		return rumor{}, 0, false
 	}
-	if s.waiting {
-		pace := s.server.opts.Pace * paceBacklog / time.Duration(paceBacklog+s.queue.peak-1)
+	live, opts := s.queue.live, &s.server.opts
+	hurry := live.n > opts.MaxQueue/2 || live.bytes > opts.MaxQueueBytes/2
+	if s.waiting && !hurry {
+		pace := opts.Pace * paceBacklog / time.Duration(paceBacklog+s.queue.peak-1)
 		if wait = time.Until(sent.Add(pace)); wait > 0 {
 			return rumor{}, wait, false
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -103,27 +104,32 @@ func TestPace_ZeroDoesNotWait(t *testing.T) {
 }
 
 // A module that never validates is told everything within 8 × Pace, whatever
-// the rate of rumors: the pace must not become a reason to cut it off.
+// the rate and the size of rumors: the pace must not become a reason to cut it off.
 func TestPace_FollowsTheBacklog(t *testing.T) {
-	for _, perSecond := range []int{1, 10, 100, 1000} {
-		t.Run(fmt.Sprint(perSecond, " per second"), func(t *testing.T) {
+	for _, c := range []struct{ perSecond, size int }{
+		{1, 0}, {10, 0}, {100, 0}, {1000, 0}, {2600, 0}, {10_000, 0}, // at the pace alone 4096 wait from 2560 on
+		{10, apimsg.MaxData}, {100, apimsg.MaxData}, {400, apimsg.MaxData}, // and 8 MiB from 80 on
+	} {
+		t.Run(fmt.Sprint(c.perSecond, " per second, size ", c.size), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				opts := apibridge.DefaultOptions()
 				p := servePipes(t, opts)
 				m := p.subscriber(1)
-				n := max(10, 10*perSecond)
+				n := 10 * c.perSecond
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				wg.Go(func() {
 					for range n {
-						p.Receive(1, []byte(time.Now().Format(time.RFC3339Nano)))
-						sleep(time.Second / time.Duration(perSecond))
+						data := []byte(time.Now().Format(time.RFC3339Nano) + " ")
+						p.Receive(1, append(data, make([]byte, max(c.size-len(data), 0))...))
+						sleep(time.Second / time.Duration(c.perSecond))
 					}
 				})
 				var worst time.Duration
 				for range n {
 					told, _ := m.toldAt(time.Now())
-					sent, err := time.Parse(time.RFC3339Nano, string(told.Data))
+					at, _, _ := strings.Cut(string(told.Data), " ")
+					sent, err := time.Parse(time.RFC3339Nano, at)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -134,6 +140,37 @@ func TestPace_FollowsTheBacklog(t *testing.T) {
 				}
 				if s := p.srv.Stats(); s.Overflowed != 0 || s.Dropped != 0 {
 					t.Errorf("lost: %+v", s)
+				}
+			})
+		})
+	}
+}
+
+// Until its queue is half full, what comes at once is told at the pace; beyond,
+// as fast as the module reads.
+func TestPace_EndsWhenTheQueueIsHalfFull(t *testing.T) {
+	for name, opts := range map[string]apibridge.Options{
+		"messages": {MaxQueue: 20},
+		"bytes":    {MaxQueueBytes: 20 * 100},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				opts.Pace = 200 * time.Millisecond
+				p := servePipes(t, opts)
+				m := p.subscriber(1)
+				start := time.Now()
+				p.Receive(1, make([]byte, 100))
+				synctest.Wait() // it is being written
+				for range 20 {
+					p.Receive(1, make([]byte, 100))
+				}
+				for i := range 21 {
+					_, at := m.toldAt(start)
+					// 20 waited at most, of which 10 go out at once.
+					want := max(time.Duration(i-10), 0) * (opts.Pace * 8 / 27)
+					if at != want {
+						t.Errorf("number %d came after %v, want %v", i, at, want)
+					}
 				}
 			})
 		})
