@@ -31,7 +31,8 @@
 //   - A module that announces too fast is read more slowly; nothing is lost.
 //   - A module that re-announces what it was told does so once per
 //     [Options.EchoWindow] and content, so that two of them cannot keep a
-//     rumor going round between them for ever.
+//     rumor going round between them for ever. One that repeats its own data
+//     is not held back because others do this.
 //   - A panic ends the connection it belongs to and nothing else.
 //
 // DESIGN.md beside the code has the rules with their reasons, and figures.

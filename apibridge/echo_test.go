@@ -16,6 +16,7 @@ import (
 
 // echoing makes a module re-announce everything it is told, after a while.
 func echoing(t *testing.T, m *module, after time.Duration) {
+	m.SetDeadline(time.Time{}) // subscribing has set one
 	go func() {
 		for {
 			msg, err := m.in.Next()
@@ -71,31 +72,96 @@ func TestHabit_SlowEchoesAreBounded(t *testing.T) {
 	})
 }
 
-// A module that repeats its own bytes is not an echo, also when another
-// module is one; nor is a second, different message.
-func TestHabit_RepeatingOneselfIsNoEcho(t *testing.T) {
+// Also if all have announced the same bytes by themselves, which earns each some more.
+func TestHabit_SlowEchoesOfTheSameGreetingAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := servePipes(t, apibridge.DefaultOptions())
-		author, echoer := p.subscriber(1), p.subscriber(1)
-		go io.Copy(io.Discard, author)
-		echoing(t, echoer, time.Second)
-		const n = 100
-		for range n {
-			author.send(&apimsg.Announce{DataType: 1, Data: []byte("still alive")})
-			sleep(time.Second)
+		opts := apibridge.DefaultOptions()
+		p := servePipes(t, opts)
+		var all []*module
+		for i := range 5 {
+			m := p.subscriber(1)
+			echoing(t, m, opts.EchoWindow/2+time.Duration(i)*time.Second)
+			all = append(all, m)
 		}
-		var byAuthor, byEchoer int
-		for _, e := range p.Events(bridgetest.Announced) {
-			if e.Session == 1 {
-				byAuthor++
-			} else {
-				byEchoer++
-			}
+		for _, m := range all {
+			m.send(&apimsg.Announce{DataType: 1, Data: []byte("hello")})
+			m.SetDeadline(time.Time{})
 		}
-		if byAuthor != n || byEchoer == 0 || byEchoer > n/10+1 {
-			t.Errorf("the author was heard %d times of %d, the echo %d times", byAuthor, n, byEchoer)
+		const windows = 20
+		sleep(windows * opts.EchoWindow)
+		if n := p.Count(bridgetest.Announced); n > len(all)*2*18*(windows+1) {
+			t.Errorf("%d announcements in %d windows by %d modules", n, windows, len(all))
 		}
 	})
+}
+
+// Modules that echo and have all announced the same bytes by themselves, a greeting
+// for instance: they could go on for ever, each as if it repeated its own.
+func TestHabit_EchoingModulesWithTheSameGreeting(t *testing.T) {
+	for _, after := range []time.Duration{time.Millisecond, time.Second, 3 * time.Second, 4900 * time.Millisecond} {
+		for _, modules := range []int{2, 3, 10} {
+			t.Run(fmt.Sprint(modules, " after ", after), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := servePipes(t, apibridge.DefaultOptions())
+					var all []*module
+					for range modules {
+						m := p.subscriber(1)
+						echoing(t, m, after)
+						all = append(all, m)
+					}
+					for _, m := range all {
+						m.send(&apimsg.Announce{DataType: 1, Data: []byte("hello")})
+						m.SetDeadline(time.Time{})
+					}
+					sleep(6 * time.Minute) // a window's echo and an earned one take turns at most
+					n := p.Count(bridgetest.Announced)
+					if n > 50*modules {
+						t.Errorf("%d greetings became %d", modules, n)
+					}
+					sleep(time.Hour)
+					if more := p.Count(bridgetest.Announced) - n; more != 0 {
+						t.Errorf("after six minutes still %d more", more)
+					}
+				})
+			})
+		}
+	}
+}
+
+// A module that repeats its own bytes is not an echo, also when others are,
+// more of them or more often than it repeats itself; nor is a second, different message.
+func TestHabit_RepeatingOneselfIsNoEcho(t *testing.T) {
+	for _, echoers := range []int{1, 2, 3, 5} {
+		for _, every := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 5 * time.Second, 7 * time.Second, 15 * time.Second} {
+			t.Run(fmt.Sprint(echoers, " echo what comes every ", every), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					p := servePipes(t, apibridge.DefaultOptions())
+					author := p.subscriber(1)
+					go io.Copy(io.Discard, author)
+					for range echoers {
+						echoing(t, p.subscriber(1), time.Second)
+					}
+					const n = 100
+					for range n {
+						author.send(&apimsg.Announce{DataType: 1, Data: []byte("still alive")})
+						sleep(every)
+					}
+					var byAuthor, byEchoers int
+					for _, e := range p.Events(bridgetest.Announced) {
+						if e.Session == 1 {
+							byAuthor++
+						} else {
+							byEchoers++
+						}
+					}
+					windows := int(n*every/(10*time.Second)) + 1
+					if byAuthor != n || byEchoers < echoers*windows/2 || byEchoers > echoers*windows {
+						t.Errorf("the author was heard %d times of %d, the echoes %d times", byAuthor, n, byEchoers)
+					}
+				})
+			})
+		}
+	}
 }
 
 func TestTiming_EchoWindowOff(t *testing.T) {

@@ -182,13 +182,24 @@ func TestEchoGuard(t *testing.T) {
 		want bool
 	}
 	const tell = true
+	s := func(n time.Duration) time.Duration { return n * time.Second }
+	used := []step{{0, false, true}, {1, tell, true}, {2, false, true}}
+	for range maxTrust {
+		used = append(used, step{3, tell, true}, step{3, false, true})
+	}
+	used = append(used, step{4, tell, true}, step{4, false, false})
 	for name, steps := range map[string][]step{
-		"never told":          {{0, false, true}, {0, false, true}, {1, false, true}},
-		"one echo":            {{0, tell, true}, {time.Second, false, true}},
-		"second echo":         {{0, tell, true}, {0, tell, true}, {1, false, true}, {1, false, false}},
-		"own ones in between": {{0, tell, true}, {1, false, true}, {2, false, true}, {3, tell, true}, {4, false, true}, {5, tell, true}, {6, false, false}},
-		"after the window":    {{0, tell, true}, {1, false, true}, {window, tell, true}, {window, false, false}, {window, tell, true}, {window + 1, false, true}},
-		"long after":          {{0, tell, true}, {1, tell, true}, {time.Hour, false, true}, {time.Hour, false, true}},
+		"never told":                            {{0, false, true}, {0, false, true}, {1, false, true}},
+		"one echo":                              {{0, tell, true}, {time.Second, false, true}},
+		"second echo":                           {{0, tell, true}, {0, tell, true}, {1, false, true}, {1, false, false}},
+		"own ones in between":                   {{0, tell, true}, {1, false, true}, {2, false, true}, {3, tell, true}, {4, false, true}, {5, tell, true}, {6, false, true}},
+		"own ones, and more than enough echoes": used,
+		"own ones that three echo":              {{0, false, true}, {s(1), tell, true}, {s(1), tell, true}, {s(1), tell, true}, {s(2), false, true}, {s(4), false, true}, {s(6), false, true}, {s(8), false, true}},
+		"own ones come late again":              append(used[:len(used):len(used)], step{5, tell, true}, step{5, tell, true}, step{s(5), false, false}, step{s(5) + 5, false, true}),
+		"late ones that are not own":            {{0, tell, true}, {0, tell, true}, {0, tell, true}, {s(6), false, true}, {s(8), false, false}, {s(15), false, false}},
+		"own ones later than echoes":            {{0, false, true}, {1, tell, true}, {s(9), false, true}, {s(9), tell, true}, {s(11), false, true}},
+		"after the window":                      {{0, tell, true}, {1, false, true}, {window, tell, true}, {window, false, false}, {window, tell, true}, {window + 1, false, true}},
+		"long after":                            {{0, tell, true}, {1, tell, true}, {time.Hour, false, true}, {time.Hour, false, true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newEchoGuard(window)
@@ -212,6 +223,12 @@ func TestEchoGuard(t *testing.T) {
 func TestEchoGuard_Bounded(t *testing.T) {
 	g := newEchoGuard(time.Minute)
 	now := time.Now()
+	for i := range 3 * maxEchoes {
+		id := rumorID(i)
+		if !g.pass(now, g.content(2, id[:])) {
+			t.Fatalf("announcement %d was told to nobody here, and is held back", i)
+		}
+	}
 	for i := range 10 * maxEchoes {
 		id := rumorID(i)
 		c := g.content(1, id[:])

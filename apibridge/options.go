@@ -58,7 +58,8 @@ type Options struct {
 	Pace time.Duration
 
 	// EchoWindow is the time within which a connection that re-announces
-	// bytes which it was told is heard only once (10 s; negative = no limit).
+	// bytes which it was told is heard only once (10 s; negative = no limit),
+	// unless it repeats them by itself.
 	EchoWindow time.Duration
 
 	// StrictAnnounce closes a connection that sends ANNOUNCE before its first
