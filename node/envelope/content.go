@@ -61,6 +61,9 @@ func readContent(about *About, self peer.ID, padded, commitment []byte) (*Messag
 	if p.short || len(p.rest) > 0 || n > MaxRecipients || len(m.Text) > MaxText {
 		return nil, fmt.Errorf("%w: content of %d bytes", ErrForm, len(b))
 	}
+	if err := checkRecipients(m.Recipients); err != nil {
+		return nil, err
+	}
 	statement, err := contentStatement(about, commitment, signed)
 	if err != nil {
 		return nil, err
@@ -72,6 +75,26 @@ func readContent(about *About, self peer.ID, padded, commitment []byte) (*Messag
 		return nil, fmt.Errorf("%w: it was sealed to others", ErrForged)
 	}
 	return m, nil
+}
+
+// checkRecipients reports whether names are as Seal writes them: peer IDs, ascending,
+// none twice. A sender can sign anything, and whoever opens it writes the names down
+// as text and has to read them again.
+func checkRecipients(names []peer.ID) error {
+	for i, name := range names {
+		if i > 0 && names[i-1] >= name {
+			return fmt.Errorf("%w: recipients do not ascend", ErrForm)
+		}
+		if len(name) > maxPeerID {
+			return fmt.Errorf("%w: a recipient's name of %d bytes, at most %d", ErrForm, len(name), maxPeerID)
+		}
+		// peer.IDFromBytes is not enough: it takes multihashes whose text it does not
+		// read as a peer ID.
+		if again, err := peer.Decode(name.String()); err != nil || again != name {
+			return fmt.Errorf("%w: a recipient, %q, is no peer ID", ErrForm, string(name))
+		}
+	}
+	return nil
 }
 
 // appendSignature adds a hostkey, where the peer ID does not embed it, and its

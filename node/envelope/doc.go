@@ -60,7 +60,8 @@
 // and the content is
 //
 //	message ID       16      random; a recipient may have the same one by two ways
-//	recipients       u8      1 to 64, then each: length u8, peer ID; ascending
+//	recipients       u8      1 to 64, then each: length u8, peer ID of up to 64
+//	                         bytes; ascending, none twice
 //	text             u32     length, then that many bytes
 //	public key       u16     length, then the sender's hostkey as libp2p marshals it;
 //	                         empty if its peer ID embeds it

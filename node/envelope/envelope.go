@@ -92,7 +92,7 @@ func (a *About) slotInfo() ([]byte, error) {
 type Message struct {
 	ID         [idSize]byte // random, the same for all recipients
 	Sender     peer.ID
-	Recipients []peer.ID // ascending, the opener among them
+	Recipients []peer.ID // ascending, none twice, the opener among them
 	Text       []byte
 }
 

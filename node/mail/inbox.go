@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -77,12 +78,15 @@ func letterKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, se
 
 // load takes in a letter that the journal has, in order.
 func (b *inbox) load(key []byte, value json.RawMessage) error {
+	if len(key) != 8 {
+		return fmt.Errorf("a letter under the key %q", key)
+	}
+	seq := binary.BigEndian.Uint64(key)
+	b.seq = max(b.seq, seq) // also of one that cannot be read: a reader may have seen it
 	l := new(Letter)
 	if err := json.Unmarshal(value, l); err != nil {
 		return err
 	}
-	seq := binary.BigEndian.Uint64(append(make([]byte, 8), key...)[len(key):])
-	b.seq = max(b.seq, seq)
 	b.put(Event{Seq: seq, Letter: l})
 	return nil
 }

@@ -139,11 +139,31 @@ func New(cfg Config) (*Mail, error) {
 		keys:    keyNews{changed: make(chan struct{})},
 	}
 	if cfg.Store != nil {
-		if err := errors.Join(cfg.Store.Values(journal.Told, m.told.load), cfg.Store.Values(journal.Letters, m.inbox.load)); err != nil {
+		if err := errors.Join(m.load(journal.Told, m.told.load), m.load(journal.Letters, m.inbox.load)); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// load reads a bucket of the store. Records that cannot be read are deleted: what is
+// in them comes from others, and must not keep this node from starting. A message
+// whose record is lost may be told again, or not be kept for readers.
+func (m *Mail) load(bucket journal.Bucket, take func(key []byte, value json.RawMessage) error) error {
+	var unreadable []change
+	var why error
+	err := m.cfg.Store.Values(bucket, func(key []byte, value json.RawMessage) error {
+		if err := take(key, value); err != nil {
+			why = cmp.Or(why, err)
+			unreadable = append(unreadable, change{Bucket: bucket, Key: key})
+		}
+		return nil
+	})
+	if len(unreadable) > 0 {
+		log.Warnf("private messages: %d records of %q cannot be read and are deleted; the first: %v", len(unreadable), bucket, why)
+		m.save(unreadable)
+	}
+	return err
 }
 
 // Run tells others this node's key, opens what comes and sends receipts, until ctx
