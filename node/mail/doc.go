@@ -28,8 +28,10 @@
 // # Readers
 //
 // Messages are kept for whoever reads here: the last [maxLetters] of at most
-// [maxLettersBytes] bytes, on the disk too. Every reader sees all of them, from
-// where it says, in the order in which they came.
+// [maxLettersBytes] bytes, on the disk too. Of receipts the last [maxReceipts] are
+// kept, in memory only; they take no room from messages. Every reader sees all that
+// is kept, from where it says, in the order in which it came, and is told where it
+// missed something.
 //
 // # What others learn
 //
@@ -47,6 +49,7 @@
 //	maxOpening                    carried rumors that wait to be tried; more are left out, and counted
 //	maxTold, maxToldPeer          messages remembered (told.go)
 //	maxLetters, maxLettersBytes   messages kept for readers
+//	maxReceipts                   receipts kept for readers
 //	maxOwed, maxAcknowledged      senders that wait for receipts, and messages of each
 //	receiptPause                  between two rumors with receipts of this node
 //	maxFailed                     peers that could not be reached straight a while ago

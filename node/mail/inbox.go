@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -13,10 +14,13 @@ import (
 )
 
 const (
-	// maxLetters is how many events are kept for readers, and maxLettersBytes how
+	// maxLetters is how many messages are kept for readers, and maxLettersBytes how
 	// many bytes of text they have.
 	maxLetters      = 256
 	maxLettersBytes = 2 << 20
+	// maxReceipts is how many receipts are kept beside them: who sends to many must
+	// not lose for their receipts what others wrote.
+	maxReceipts = 256
 )
 
 // Way is how a message went, or came.
@@ -57,16 +61,21 @@ type Event struct {
 	Letter  *Letter  // or
 	Receipt *Receipt // one of them is nil
 	// Missed says that the reader missed events before this one, because more came
-	// than are kept.
+	// than are kept; or may have, because the node was started again since it read,
+	// and has no message any more that is as old. Receipts are not kept over a start;
+	// that alone is not told.
 	Missed bool
+
+	gap uint64 // Seq of the last event before this one that is not kept, 0 = none
 }
 
 // inbox is the last events.
 type inbox struct {
 	events  []Event // ascending
-	bytes   int
+	letters int     // how many of them are letters
+	bytes   int     // of the letters' text
 	seq     uint64
-	dropped uint64        // seq of the last event that was forgotten
+	gap     uint64        // of the next event
 	changed chan struct{} // closed, and made anew, when there is a new event
 }
 
@@ -85,44 +94,69 @@ func (b *inbox) load(key []byte, value json.RawMessage) error {
 	b.seq = max(b.seq, seq) // also of one that cannot be read: a reader may have seen it
 	l := new(Letter)
 	if err := json.Unmarshal(value, l); err != nil {
+		b.gap = seq
 		return err
 	}
 	b.put(Event{Seq: seq, Letter: l})
 	return nil
 }
 
+// loaded is called once all is loaded. What there was before the first letter that is
+// kept, or before now, is not known: a reader that saw less may have missed something.
+func (b *inbox) loaded() {
+	if len(b.events) == 0 {
+		b.gap = b.seq
+		return
+	}
+	b.events[0].gap = b.events[0].Seq - 1
+}
+
+// put appends an event and returns those of its kind that there is no room for any
+// more.
 func (b *inbox) put(e Event) (forgotten []Event) {
+	e.gap, b.gap = b.gap, 0
 	b.events = append(b.events, e)
-	b.bytes += e.size()
-	for len(b.events) > maxLetters || b.bytes > maxLettersBytes {
-		forgotten = append(forgotten, b.events[0])
-		b.dropped = b.events[0].Seq
-		b.bytes -= b.events[0].size()
-		b.events = b.events[1:]
+	b.count(e, 1)
+	for b.letters > maxLetters || b.bytes > maxLettersBytes || len(b.events)-b.letters > maxReceipts {
+		forgotten = append(forgotten, b.forget(e.Letter != nil))
 	}
 	return forgotten
 }
 
-func (e Event) size() int {
-	if e.Letter == nil {
-		return 0
-	}
-	return len(e.Letter.Text)
+// forget takes out the oldest letter, or the oldest receipt. There is a newer one.
+func (b *inbox) forget(letter bool) Event {
+	i := slices.IndexFunc(b.events, func(e Event) bool { return (e.Letter != nil) == letter })
+	old := b.events[i]
+	b.count(old, -1)
+	b.events = slices.Delete(b.events, i, i+1)
+	next := &b.events[i]
+	next.gap = max(next.gap, old.Seq)
+	return old
 }
 
-// add appends a message or a receipt and returns what that changes in the journal,
-// which keeps messages only. publish wakes the readers.
-func (b *inbox) add(l *Letter, r *Receipt) (changes []change) {
-	b.seq++
-	if l != nil {
-		changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(b.seq), Value: l})
+// count counts an event that is added, by 1, or taken out, -1.
+func (b *inbox) count(e Event, by int) {
+	if e.Letter != nil {
+		b.letters += by
+		b.bytes += by * len(e.Letter.Text)
 	}
-	for _, old := range b.put(Event{Seq: b.seq, Letter: l, Receipt: r}) {
-		if old.Letter != nil {
-			changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(old.Seq)})
-		}
+}
+
+// addLetter appends a message and returns what that changes in the journal. publish
+// wakes the readers.
+func (b *inbox) addLetter(l *Letter) (changes []change) {
+	b.seq++
+	changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(b.seq), Value: l})
+	for _, old := range b.put(Event{Seq: b.seq, Letter: l}) {
+		changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(old.Seq)})
 	}
 	return changes
+}
+
+// addReceipt appends a receipt, which is kept in memory only.
+func (b *inbox) addReceipt(r *Receipt) {
+	b.seq++
+	b.put(Event{Seq: b.seq, Receipt: r})
 }
 
 func (b *inbox) publish() {
@@ -133,18 +167,17 @@ func (b *inbox) publish() {
 // Reader reads messages and receipts, from some point on.
 type Reader struct {
 	m     *Mail
-	after uint64
-	lost  uint64 // up to where what was missed is known
+	after uint64 // 0 = it has seen nothing, and so misses nothing
 }
 
 // Read makes a reader of what is kept after the event with a number, 0 = of all.
-func (m *Mail) Read(after uint64) *Reader { return &Reader{m: m, after: after, lost: after} }
+func (m *Mail) Read(after uint64) *Reader { return &Reader{m: m, after: after} }
 
 // ReadNew makes a reader of what comes from now on.
 func (m *Mail) ReadNew() *Reader {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return &Reader{m: m, after: m.inbox.seq, lost: m.inbox.seq}
+	return &Reader{m: m, after: m.inbox.seq}
 }
 
 // Next waits for the next event. It fails when ctx ends.
@@ -171,10 +204,8 @@ func (r *Reader) poll() (Event, <-chan struct{}) {
 		if e.Seq <= r.after {
 			continue
 		}
-		if r.lost != 0 && b.dropped > r.lost {
-			e.Missed = true
-		}
-		r.after, r.lost = e.Seq, e.Seq
+		e.Missed = r.after != 0 && e.gap > r.after
+		r.after = e.Seq
 		return e, nil
 	}
 	return Event{}, b.changed

@@ -143,6 +143,7 @@ func New(cfg Config) (*Mail, error) {
 			return nil, err
 		}
 	}
+	m.inbox.loaded()
 	return m, nil
 }
 
@@ -284,7 +285,7 @@ func (m *Mail) tell(letter *Letter, l *letter) direct.Answer {
 		m.count.refused.Add(1)
 		return direct.Refused
 	}
-	changes := append(m.told.note(letter.From, l), m.inbox.add(letter, nil)...)
+	changes := append(m.told.note(letter.From, l), m.inbox.addLetter(letter)...)
 	// On the disk before anybody reads it or hears that it arrived. If that fails,
 	// a message is told twice after a restart, or is lost in it: better than now.
 	m.save(changes)

@@ -129,7 +129,7 @@ func (m *Mail) acknowledge(ctx context.Context, to peer.ID, ids []ID) (relayed b
 // receipt takes in that a recipient has some of this node's messages.
 func (m *Mail) receipt(by peer.ID, l *letter, now time.Time) {
 	m.mu.Lock()
-	var changes []change
+	defer m.mu.Unlock()
 	for _, id := range l.acknowledged() {
 		s := m.sent.of[id]
 		if s == nil {
@@ -138,11 +138,9 @@ func (m *Mail) receipt(by peer.ID, l *letter, now time.Time) {
 		for i := range s.Deliveries {
 			if d := &s.Deliveries[i]; d.Peer == by && d.Arrived.IsZero() {
 				d.Arrived = now
-				changes = append(changes, m.inbox.add(nil, &Receipt{id, by, now})...)
+				m.inbox.addReceipt(&Receipt{id, by, now})
 			}
 		}
 	}
 	m.inbox.publish()
-	m.mu.Unlock()
-	m.save(changes)
 }
