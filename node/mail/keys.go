@@ -69,6 +69,23 @@ func LoadKeys(dir string, id *identity.Identity, now time.Time) (*Keys, error) {
 	return k, nil
 }
 
+// Keys and certificates are dated for others, by the wall clock, and so it counts when
+// they are renewed: the monotonic clock stands still while a machine sleeps, and does
+// not follow when a wrong clock is set right.
+
+// certificateDue reports whether the certificate that was made at some time, zero =
+// none, is to be made anew: it is old, or of a time that has not come yet.
+func certificateDue(made, now time.Time) bool {
+	age := now.Round(0).Sub(made.Round(0))
+	return age >= certificateAge || age < 0
+}
+
+// keyDue reports whether the key that was made at some time is to be replaced: it is
+// old, or of a clock that was so wrong that nobody knows how old it is.
+func keyDue(made, now time.Time) bool {
+	return now.Round(0).Sub(made.Round(0)).Abs() > keyAge
+}
+
 func (k *Keys) parse(text []byte) error {
 	for len(text) > 0 && len(k.keys) < 2 {
 		var block *pem.Block
@@ -105,11 +122,12 @@ func (k *Keys) parse(text []byte) error {
 func (k *Keys) renew(now time.Time) (renewed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	now = now.Round(0) // see certificateDue
 	keys, created := k.keys, k.created
 	if len(keys) > 1 && now.Sub(created[0]) > certificateLife+maxLife {
 		keys, created = keys[:1], created[:1]
 	}
-	if len(keys) == 0 || now.Sub(created[0]) > keyAge {
+	if len(keys) == 0 || keyDue(created[0], now) {
 		key, err := envelope.NewKey()
 		if err != nil {
 			return false, err

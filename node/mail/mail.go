@@ -182,7 +182,7 @@ func (m *Mail) Run(ctx context.Context) {
 		if err != nil {
 			m.warn(fmt.Errorf("the key for private messages cannot be renewed: %w", err))
 		}
-		if renewed || now.Sub(certified) >= certificateAge {
+		if renewed || certificateDue(certified, now) {
 			if c, err := m.cfg.Keys.certificate(now); err != nil {
 				log.Errorf("certifying the message key: %v", err)
 			} else {
