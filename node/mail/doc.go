@@ -23,7 +23,8 @@
 // it remembers it on the disk, before it is told and answered, until it would be
 // refused as too old: whether it comes again by the other way, from somebody who
 // kept the rumor, or after a restart. See told.go for what happens when there are
-// more than can be remembered.
+// more than can be remembered. What the disk did not take is told all the same, and
+// written as soon as it takes it (disk.go).
 //
 // # Readers
 //

@@ -28,6 +28,8 @@ type post struct {
 	cut func(from, to peer.ID) error
 	// lost says which rumors are lost.
 	lost func(from peer.ID) bool
+	// warn is what all nodes warn their users with, if it is not nil.
+	warn func(error)
 	mu   sync.Mutex
 }
 
@@ -98,6 +100,7 @@ func (p *post) start(who *person, dir string, store Store) *person {
 			}
 			return nil
 		},
+		Warn: p.warn,
 		Announce: func(certificate []byte) {
 			p.mu.Lock()
 			defer p.mu.Unlock()

@@ -76,6 +76,7 @@ type inbox struct {
 	bytes   int     // of the letters' text
 	seq     uint64
 	gap     uint64        // of the next event
+	cut     bool          // the journal had more letters than are kept
 	changed chan struct{} // closed, and made anew, when there is a new event
 }
 
@@ -97,7 +98,9 @@ func (b *inbox) load(key []byte, value json.RawMessage) error {
 		b.gap = seq
 		return err
 	}
-	b.put(Event{Seq: seq, Letter: l})
+	if len(b.put(Event{Seq: seq, Letter: l})) > 0 {
+		b.cut = true
+	}
 	return nil
 }
 
@@ -157,6 +160,17 @@ func (b *inbox) addLetter(l *Letter) (changes []change) {
 func (b *inbox) addReceipt(r *Receipt) {
 	b.seq++
 	b.put(Event{Seq: b.seq, Receipt: r})
+}
+
+// records are the letters as the journal has them.
+func (b *inbox) records() map[string]any {
+	all := make(map[string]any, b.letters)
+	for _, e := range b.events {
+		if e.Letter != nil {
+			all[string(letterKey(e.Seq))] = e.Letter
+		}
+	}
+	return all
 }
 
 func (b *inbox) publish() {

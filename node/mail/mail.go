@@ -73,6 +73,7 @@ type Mail struct {
 	inbox inbox
 	sent  outbox
 	owed  owed
+	disk  disk
 
 	failed failures
 	keys   keyNews
@@ -138,33 +139,10 @@ func New(cfg Config) (*Mail, error) {
 		failed:  failures{at: make(map[peer.ID]time.Time)},
 		keys:    keyNews{changed: make(chan struct{})},
 	}
-	if cfg.Store != nil {
-		if err := errors.Join(m.load(journal.Told, m.told.load), m.load(journal.Letters, m.inbox.load)); err != nil {
-			return nil, err
-		}
+	if err := m.load(); err != nil {
+		return nil, err
 	}
-	m.inbox.loaded()
 	return m, nil
-}
-
-// load reads a bucket of the store. Records that cannot be read are deleted: what is
-// in them comes from others, and must not keep this node from starting. A message
-// whose record is lost may be told again, or not be kept for readers.
-func (m *Mail) load(bucket journal.Bucket, take func(key []byte, value json.RawMessage) error) error {
-	var unreadable []change
-	var why error
-	err := m.cfg.Store.Values(bucket, func(key []byte, value json.RawMessage) error {
-		if err := take(key, value); err != nil {
-			why = cmp.Or(why, err)
-			unreadable = append(unreadable, change{Bucket: bucket, Key: key})
-		}
-		return nil
-	})
-	if len(unreadable) > 0 {
-		log.Warnf("private messages: %d records of %q cannot be read and are deleted; the first: %v", len(unreadable), bucket, why)
-		m.save(unreadable)
-	}
-	return err
 }
 
 // Run tells others this node's key, opens what comes and sends receipts, until ctx
@@ -208,11 +186,10 @@ func (m *Mail) warn(err error) {
 
 // sweep forgets what has expired.
 func (m *Mail) sweep(now time.Time) {
-	m.mu.Lock()
-	changes := m.told.expire(now)
-	m.mu.Unlock()
 	m.failed.expire(now)
-	m.save(changes)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.save(m.told.expire(now))
 }
 
 // Carried takes in a private rumor that everybody carries. It never blocks.
@@ -286,23 +263,12 @@ func (m *Mail) tell(letter *Letter, l *letter) direct.Answer {
 		return direct.Refused
 	}
 	changes := append(m.told.note(letter.From, l), m.inbox.addLetter(letter)...)
-	// On the disk before anybody reads it or hears that it arrived. If that fails,
-	// a message is told twice after a restart, or is lost in it: better than now.
+	// On the disk before anybody reads it or hears that it arrived. If that fails, a
+	// message is told twice after a restart, or is lost in it, unless the disk takes
+	// it before: better than now.
 	m.save(changes)
 	m.inbox.publish()
 	return direct.Told
-}
-
-func (m *Mail) save(changes []change) {
-	if m.cfg.Store == nil || len(changes) == 0 {
-		return
-	}
-	if err := m.cfg.Store.SaveValues(changes...); err != nil {
-		m.count.unsaved.Add(1)
-		m.warn(fmt.Errorf("private messages cannot be written down, so a restart loses them or tells them again: %w", err))
-		return
-	}
-	m.warn(nil)
 }
 
 // Counters tell what became of private messages, by name.

@@ -2,27 +2,27 @@ package mail
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"path/filepath"
-	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/node/journal"
 )
 
-// records are the keys of what a store has in a bucket, ascending.
-func records(t *testing.T, s Store, bucket journal.Bucket) (keys []string) {
+// records is how many records a store has in a bucket.
+func records(t *testing.T, s Store, bucket journal.Bucket) (n int) {
 	t.Helper()
-	if err := s.Values(bucket, func(key []byte, _ json.RawMessage) error {
-		keys = append(keys, string(key))
-		return nil
-	}); err != nil {
+	if err := s.Values(bucket, func([]byte, json.RawMessage) error { n++; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	return keys
+	return n
 }
 
 // sameAsStore fails unless a node's store has what it remembers, and nothing else.
@@ -30,22 +30,24 @@ func sameAsStore(t *testing.T, n *person) {
 	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	told, letters := make(map[string]bool), make(map[string]bool)
-	for k := range n.told.of {
-		told[string(k.bytes())] = true
+	told, letters := newTold(), newInbox(time.Now())
+	if err := errors.Join(n.cfg.Store.Values(journal.Told, told.load), n.cfg.Store.Values(journal.Letters, letters.load)); err != nil {
+		t.Error(err)
 	}
-	for of := range n.told.floors {
-		told[string(floorKey(of))] = true
+	if !maps.Equal(told.of, n.told.of) || !maps.Equal(told.floors, n.told.floors) {
+		t.Errorf("%d told messages and %d floors are in the store, want %d and %d", len(told.of), len(told.floors), len(n.told.of), len(n.told.floors))
 	}
-	for _, e := range n.inbox.events {
-		if e.Letter != nil {
-			letters[string(letterKey(e.Seq))] = true
+	texts := func(b *inbox) map[uint64]string {
+		all := make(map[uint64]string)
+		for _, e := range b.events {
+			if e.Letter != nil {
+				all[e.Seq] = string(e.Letter.Text)
+			}
 		}
+		return all
 	}
-	for bucket, want := range map[journal.Bucket]map[string]bool{journal.Told: told, journal.Letters: letters} {
-		if got, want := records(t, n.cfg.Store, bucket), slices.Sorted(maps.Keys(want)); !slices.Equal(got, want) {
-			t.Errorf("%s: %d records, want %d: %q, want %q", bucket, len(got), len(want), got, want)
-		}
+	if got, want := texts(&letters), texts(&n.inbox); !maps.Equal(got, want) || records(t, n.cfg.Store, journal.Letters) != len(want) {
+		t.Errorf("the letters in the store are %q, want %q", got, want)
 	}
 }
 
@@ -85,8 +87,134 @@ func TestUnreadableRecords(t *testing.T) {
 		p.send(a, "after", Options{}, b)
 		want(t, b, "after")
 		sameAsStore(t, b)
-		if told, letters := records(t, j, journal.Told), records(t, j, journal.Letters); len(told) != 2 || len(letters) != 2 {
-			t.Errorf("%d told messages and %d letters are on the disk, want 2 each", len(told), len(letters))
+		if told, letters := records(t, j, journal.Told), records(t, j, journal.Letters); told != 2 || letters != 2 {
+			t.Errorf("%d told messages and %d letters are on the disk, want 2 each", told, letters)
+		}
+	})
+}
+
+// fragile is a store that takes nothing while it is broken.
+type fragile struct {
+	Store
+	broken   atomic.Bool
+	attempts atomic.Int32
+}
+
+func (f *fragile) SaveValues(changes ...journal.Change) error {
+	f.attempts.Add(1)
+	if f.broken.Load() {
+		return errors.New("no space")
+	}
+	return f.Store.SaveValues(changes...)
+}
+
+// What a store did not take for a while it has soon after, whatever came and was
+// forgotten meanwhile, and only then the user is told that all is well.
+func TestBrokenStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		j := openJournal(t, filepath.Join(dir, "journal.db"))
+		store := &fragile{Store: j}
+		var trouble error
+		p := &post{t: t, warn: func(err error) { trouble = err }}
+		a := p.add("", nil)
+		b := p.add(dir, store)
+		say := func(text string) { p.send(a, text, Options{Relay: true, NoReceipt: true}, b) }
+		say("1")
+		sameAsStore(t, b)
+		store.broken.Store(true)
+		say("2")
+		if trouble == nil {
+			t.Error("the user is not told that nothing is saved")
+		}
+		time.Sleep(2 * time.Hour) // 1 and 2 cannot come again
+		say("3")
+		store.broken.Store(false)
+		if synctest.Wait(); trouble == nil {
+			t.Error("the user is told that all is well, and 3 messages are not saved")
+		}
+		time.Sleep(catchUpPause)
+		say("4")
+		if trouble != nil {
+			t.Errorf("with all saved: %v", trouble)
+		}
+		sameAsStore(t, b)
+
+		// It is not tried for each message, and without another message, too.
+		store.broken.Store(true)
+		before := store.attempts.Load()
+		for i := range 20 {
+			say(fmt.Sprint(5 + i))
+		}
+		if n := store.attempts.Load() - before; n > 2 {
+			t.Errorf("20 messages at once made %d attempts", n)
+		}
+		store.broken.Store(false)
+		time.Sleep(2 * sweepPause)
+		if synctest.Wait(); trouble != nil {
+			t.Errorf("with all saved by a sweep: %v", trouble)
+		}
+		sameAsStore(t, b)
+
+		b.end()
+		p.start(b, dir, j)
+		var all []string
+		for i := range 24 {
+			all = append(all, fmt.Sprint(1+i))
+		}
+		for _, c := range p.carried {
+			p.tell(c)
+		}
+		want(t, b, all...)
+	})
+}
+
+// A floor that was raised again, and messages that it made forgotten, are made up for.
+func TestBrokenStoreAndFloors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		p := &post{t: t}
+		b := p.add(dir, openJournal(t, filepath.Join(dir, "journal.db")))
+		b.mu.Lock()
+		now := time.Now()
+		for i := range 2 * maxToldPeer {
+			created := now.Add(time.Duration(i) * time.Millisecond)
+			b.told.note("flood", &letter{id: ID{byte(i), byte(i >> 8)}, created: created, expires: created.Add(time.Hour)})
+			if i == maxToldPeer+1 || i == 2*maxToldPeer-1 {
+				b.disk = disk{behind: true}
+				b.save(nil)
+			}
+		}
+		floors := len(b.told.floors)
+		b.mu.Unlock()
+		if floors == 0 {
+			t.Error("no floor was raised")
+		}
+		sameAsStore(t, b)
+	})
+}
+
+// A journal with more letters than are kept has as many as are kept after a start.
+func TestTooManyLetters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		p := &post{t: t}
+		j := openJournal(t, filepath.Join(dir, "journal.db"))
+		b := p.add("", nil)
+		self := b.id.ID()
+		var changes []change
+		for i := range maxLetters + 50 {
+			l := Letter{From: self, To: []peer.ID{self}, Text: fmt.Append(nil, i)}
+			changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(uint64(1 + i)), Value: l})
+		}
+		if err := j.SaveValues(changes...); err != nil {
+			t.Fatal(err)
+		}
+		b.end()
+		p.start(b, dir, j)
+		sameAsStore(t, b)
+		if n := records(t, j, journal.Letters); n != maxLetters {
+			t.Errorf("%d letters are on the disk, want %d", n, maxLetters)
 		}
 	})
 }

@@ -51,6 +51,23 @@ func (k toldKey) bytes() []byte         { return append(append([]byte{'m'}, k.id
 func floorKey(of peer.ID) []byte        { return append([]byte{'-'}, of...) }
 func toldChange(k []byte, v any) change { return change{Bucket: journal.Told, Key: k, Value: v} }
 
+// floorTimes is how the journal has a floor.
+func floorTimes(floor int64) toldTimes {
+	return toldTimes{floor, time.UnixMilli(floor).Add(maxLife).UnixMilli()}
+}
+
+// records are all that is remembered as the journal has it.
+func (t *told) records() map[string]any {
+	all := make(map[string]any, len(t.of)+len(t.floors))
+	for k, times := range t.of {
+		all[string(k.bytes())] = times
+	}
+	for of, floor := range t.floors {
+		all[string(floorKey(of))] = floorTimes(floor)
+	}
+	return all
+}
+
 // load takes in what the journal has.
 func (t *told) load(key []byte, value json.RawMessage) error {
 	var times toldTimes
@@ -104,7 +121,7 @@ func (t *told) raise(of peer.ID) (changes []change) {
 	}
 	floor := quantile(times, 4) + 1
 	t.floors[of] = max(t.floors[of], floor)
-	changes = append(changes, toldChange(floorKey(of), toldTimes{t.floors[of], time.UnixMilli(t.floors[of]).Add(maxLife).UnixMilli()}))
+	changes = append(changes, toldChange(floorKey(of), floorTimes(t.floors[of])))
 	for k, v := range t.of {
 		if (of == "" || k.from == of) && v.Created < floor {
 			changes = append(changes, t.forget(k))
