@@ -13,9 +13,10 @@
 //
 // Which way is taken is decided for each recipient: straight if it is connected or
 // an address of it is known, and did not fail within the last minute; if that gives
-// no answer within [directPatience], by a rumor. [Mail.Send] returns when every
-// recipient's way is settled; receipts that come later are told to its readers and
-// shown by [Mail.Sent].
+// no answer within [directPatience], or that it is busy, by a rumor. Who refuses it,
+// or has another key by now, would not take the same from a rumor either, and gets
+// none. [Mail.Send] returns when every recipient's way is settled; receipts that come
+// later are told to its readers and shown by [Mail.Sent].
 //
 // # Told once
 //

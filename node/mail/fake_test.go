@@ -26,6 +26,10 @@ type post struct {
 	carried []carried
 	// cut says who cannot be reached straight, and how that shows; nil = everybody can.
 	cut func(from, to peer.ID) error
+	// answer is what some answer to whatever is brought straight, and do not take.
+	answer map[peer.ID]direct.Answer
+	// relay is what is wrong with spreading rumors, nil = nothing.
+	relay error
 	// lost says which rumors are lost.
 	lost func(from peer.ID) bool
 	// warn is what all nodes warn their users with, if it is not nil.
@@ -83,6 +87,9 @@ func (p *post) start(who *person, dir string, store Store) *person {
 					return 0, err
 				}
 			}
+			if answer, ok := p.answer[to]; ok {
+				return answer, nil
+			}
 			for _, n := range p.nodes {
 				if n.id.ID() == to && n.end != nil {
 					return n.Receive(self, sealed), nil
@@ -91,6 +98,9 @@ func (p *post) start(who *person, dir string, store Store) *person {
 			return 0, errors.New("nobody is there")
 		},
 		Relay: func(_ context.Context, sealed []byte, _ time.Duration) error {
+			if p.relay != nil {
+				return p.relay
+			}
 			p.mu.Lock()
 			who.relayed++
 			p.carried = append(p.carried, carried{self, sealed})

@@ -3,11 +3,13 @@ package mail
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	mrand "math/rand/v2"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"hearsay/node/direct"
 	"hearsay/node/envelope"
 )
 
@@ -114,10 +116,12 @@ func (m *Mail) acknowledge(ctx context.Context, to peer.ID, ids []ID) (relayed b
 		sealed, err = envelope.Seal(envelope.About{Network: m.cfg.Network, Origin: m.self}, m.cfg.Identity, []*envelope.Certificate{c}, l.encode())
 	}
 	if err == nil {
-		if answer, failure := m.straight(ctx, to, sealed); failure == nil && answer.Arrived() {
-			return false
+		switch answer, failure := m.straight(ctx, to, sealed); {
+		case failure != nil, answer == direct.Busy:
+			relayed, err = true, m.cfg.Relay(ctx, sealed, time.Until(l.expires))
+		case !answer.Arrived():
+			err = fmt.Errorf("its answer is: %v", answer) // and would be to a rumor
 		}
-		relayed, err = true, m.cfg.Relay(ctx, sealed, time.Until(l.expires))
 	}
 	if err != nil {
 		m.count.receiptsLost.Add(uint64(len(ids)))

@@ -160,13 +160,9 @@ func (m *Mail) dispatch(ctx context.Context, sent *Sent, l *letter, relayOnly bo
 		return err
 	}
 	relay := m.sendDirect(ctx, able, sealed, relayOnly)
-	if len(relay) == 0 {
-		if !slices.ContainsFunc(able, func(d *Delivery) bool { return d.Way != Nowhere }) {
-			return fmt.Errorf("%w: %s", ErrNobody, able[0].Problem)
-		}
-		return nil
+	if len(relay) > 0 {
+		err = m.cfg.Relay(ctx, sealed, time.Until(l.expires))
 	}
-	err = m.cfg.Relay(ctx, sealed, time.Until(l.expires))
 	for _, d := range relay {
 		if err != nil {
 			m.settle(d, Nowhere, false, err.Error())
@@ -174,10 +170,13 @@ func (m *Mail) dispatch(ctx context.Context, sent *Sent, l *letter, relayOnly bo
 			m.settle(d, Relayed, false, d.Problem)
 		}
 	}
-	if err != nil && len(relay) == len(sent.Deliveries) {
+	switch {
+	case slices.ContainsFunc(able, func(d *Delivery) bool { return d.Way != Nowhere }):
+		return nil
+	case err != nil:
 		return err
 	}
-	return nil
+	return fmt.Errorf("%w: %s", ErrNobody, able[0].Problem)
 }
 
 // certificateOf is the certificate of a node's newest presence.
@@ -257,7 +256,8 @@ func (m *Mail) sendDirect(ctx context.Context, all []*Delivery, sealed []byte, r
 	return left
 }
 
-// tryDirect reports whether a recipient's message is settled without a rumor.
+// tryDirect reports whether a recipient's message is settled without a rumor: it
+// arrived, or the recipient's answer would be the same to a rumor of the same bytes.
 func (m *Mail) tryDirect(ctx context.Context, d *Delivery, sealed []byte) bool {
 	answer, err := m.straight(ctx, d.Peer, sealed)
 	switch {

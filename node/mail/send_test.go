@@ -1,0 +1,92 @@
+package mail
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"hearsay/node/direct"
+)
+
+// A rumor goes out if a recipient is busy, and not if its answer says that it does not
+// take these bytes; so it is with messages and with receipts.
+func TestAnswers(t *testing.T) {
+	for answer, rumors := range map[direct.Answer]int{direct.Told: 0, direct.Known: 0, direct.NotForUs: 0, direct.Busy: 1, direct.Refused: 0} {
+		t.Run(answer.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := &post{t: t, answer: make(map[peer.ID]direct.Answer)}
+				a, b := p.add("", nil), p.add("", nil)
+				p.answer[b.id.ID()] = answer
+				sent, err := a.Send(t.Context(), []peer.ID{b.id.ID()}, []byte("x"), Options{NoReceipt: true})
+				d := sent.Deliveries[0]
+				way := map[bool]Way{true: Direct, false: Nowhere}[answer.Arrived()]
+				if rumors > 0 {
+					way = Relayed
+				}
+				if d.Way != way || errors.Is(err, ErrNobody) != (way == Nowhere) || (d.Problem == "") != (way == Direct) || a.relayed != rumors {
+					t.Errorf("a message: %+v, %v, %d rumors", d, err, a.relayed)
+				}
+
+				p.answer = map[peer.ID]direct.Answer{a.id.ID(): answer}
+				p.send(a, "y", Options{Relay: true}, b)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				lost := uint64(1)
+				if rumors > 0 || answer.Arrived() {
+					lost = 0
+				}
+				if n := b.Counters()["mail_receipts_lost"]; b.relayed != rumors || n != lost {
+					t.Errorf("a receipt: %d rumors, %d lost, want %d, %d", b.relayed, n, rumors, lost)
+				}
+			})
+		})
+	}
+}
+
+// Send fails if no recipient can be written to, for whatever reasons, and not if one
+// can be.
+func TestNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		relay := errors.New("no proof of work")
+		p := &post{t: t, relay: relay}
+		a, keyless, far, strict, near := p.add("", nil), p.add("", nil), p.add("", nil), p.add("", nil), p.add("", nil)
+		p.mu.Lock()
+		keyless.cert = nil
+		p.mu.Unlock()
+		p.answer = map[peer.ID]direct.Answer{strict.id.ID(): direct.Refused}
+		p.cut = func(_, to peer.ID) error {
+			if to == far.id.ID() {
+				return errNotReachable
+			}
+			return nil
+		}
+		for _, c := range []struct {
+			to   []*person
+			want error
+		}{
+			{[]*person{keyless}, ErrNobody},
+			{[]*person{far}, relay},
+			{[]*person{keyless, far}, relay},
+			{[]*person{far, strict}, relay},
+			{[]*person{strict, keyless}, ErrNobody},
+			{[]*person{near, keyless, far, strict}, nil},
+		} {
+			var to []peer.ID
+			for _, n := range c.to {
+				to = append(to, n.id.ID())
+			}
+			sent, err := a.Send(t.Context(), to, []byte("x"), Options{})
+			if !errors.Is(err, c.want) {
+				t.Errorf("to %d: %v, want %v", len(to), err, c.want)
+			}
+			for i, d := range sent.Deliveries {
+				if (d.Way == Nowhere) != (c.to[i] != near) || (d.Problem == "") != (c.to[i] == near) {
+					t.Errorf("to %d: delivery %d is %+v", len(to), i, d)
+				}
+			}
+		}
+	})
+}
