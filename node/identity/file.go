@@ -173,12 +173,12 @@ func create(path string, text []byte) (err error) {
 	if err := os.Link(temp.Name(), path); err != nil {
 		return err
 	}
-	return syncFolder(folder)
+	return SyncFolder(folder)
 }
 
-// syncFolder makes a new name in folder survive a loss of power, where the
+// SyncFolder makes a new name in folder survive a loss of power, where the
 // file system can promise that at all (some network ones answer EINVAL).
-func syncFolder(folder string) error {
+func SyncFolder(folder string) error {
 	d, err := os.Open(folder)
 	if err != nil {
 		return err

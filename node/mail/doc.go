@@ -48,7 +48,7 @@
 //	MaxText                       bytes of a message's text
 //	envelope.MaxRecipients        recipients
 //	maxSent                       sent messages whose receipts are awaited; the oldest are forgotten
-//	maxOpening                    carried rumors that wait to be tried; more are left out, and counted
+//	maxOpening, maxOpeningBytes   carried rumors that wait to be tried; more are left out, and counted
 //	maxTold, maxToldPeer          messages remembered (told.go)
 //	maxLetters, maxLettersBytes   messages kept for readers
 //	maxReceipts                   receipts kept for readers

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ func LoadKeys(dir string, id *identity.Identity, now time.Time) (*Keys, error) {
 	k := &Keys{id: id}
 	if dir != "" {
 		k.path = filepath.Join(dir, KeyFile)
+		removeTemporary(dir)
 		text, err := identity.ReadPrivate(k.path, "a message key", "hearsay run")
 		if err == nil {
 			err = k.parse(text)
@@ -146,7 +148,25 @@ func (k *Keys) renew(now time.Time) (renewed bool, err error) {
 	return renewed, nil
 }
 
-// write puts keys on the disk so that readers find all of them or those before.
+// temporary is how the names of files begin that are to become KeyFile.
+const temporary = "." + KeyFile + "-"
+
+// removeTemporary removes what is left of keys that were being written when a process
+// ended: nobody was ever told of them. The state folder is this process's alone.
+func removeTemporary(dir string) {
+	files, err := os.ReadDir(dir)
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), temporary) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, f.Name())))
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		log.Warnf("temporary files of message keys cannot be removed: %v", err)
+	}
+}
+
+// write puts keys on the disk so that readers find all of them or those before; when
+// it returns they are there after a loss of power, too.
 func (k *Keys) write(keys []*envelope.Key, created []time.Time) error {
 	if k.path == "" {
 		return nil
@@ -168,7 +188,7 @@ func (k *Keys) write(keys []*envelope.Key, created []time.Time) error {
 		block := &pem.Block{Type: pemType, Bytes: der, Headers: map[string]string{pemCreated: created[i].UTC().Format(time.RFC3339)}}
 		text = append(text, pem.EncodeToMemory(block)...)
 	}
-	temp, err := os.CreateTemp(filepath.Dir(k.path), "."+KeyFile+"-*") // mode 0600
+	temp, err := os.CreateTemp(filepath.Dir(k.path), temporary+"*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -179,8 +199,9 @@ func (k *Keys) write(keys []*envelope.Key, created []time.Time) error {
 	}
 	if err != nil {
 		os.Remove(temp.Name())
+		return err
 	}
-	return err
+	return identity.SyncFolder(filepath.Dir(k.path))
 }
 
 // certificate vouches for the newest key. Later ones have a greater sequence.

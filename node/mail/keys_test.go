@@ -1,6 +1,8 @@
 package mail
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -61,5 +63,26 @@ func TestKeysAreDatedByTheWall(t *testing.T) {
 	}
 	if made := k.created[0]; made != now.Round(0) { // of all fields, the monotonic reading too
 		t.Errorf("made at %#v, want %#v", made, now.Round(0))
+	}
+}
+
+// What is left of a key that was not written to its end is removed, and nothing else.
+func TestTemporaryKeysAreRemoved(t *testing.T) {
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range []string{temporary + "123", temporary + "4", ".hostkey-1.tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("a key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := LoadKeys(dir, id, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 || files[0].Name() != ".hostkey-1.tmp" || files[1].Name() != KeyFile {
+		t.Errorf("%v, %v", files, err)
 	}
 }

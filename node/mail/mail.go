@@ -56,8 +56,10 @@ type Config struct {
 }
 
 const (
-	// maxOpening is how many carried rumors wait to be tried: as many as there can be.
-	maxOpening = 4096
+	// maxOpening is how many carried rumors wait to be tried, and maxOpeningBytes how
+	// many bytes they have: what a node carries for others (package gossip).
+	maxOpening      = 4096
+	maxOpeningBytes = 16 << 20
 	// sweepPause is how often what expired is forgotten, and keys are looked at.
 	sweepPause = time.Minute
 )
@@ -87,22 +89,24 @@ type carried struct {
 	sealed []byte
 }
 
-// openings are carried rumors that wait to be tried, up to maxOpening. Most nodes
-// have none most of the time, and then they take no memory.
+// openings are carried rumors that wait to be tried, up to maxOpening of up to
+// maxOpeningBytes. Most nodes have none most of the time, and then they take no memory.
 type openings struct {
 	more chan struct{} // has room for one: there are some
 
 	mu      sync.Mutex
 	waiting []carried
+	bytes   int // of all that wait
 }
 
 // add returns false if there is no room.
 func (o *openings) add(c carried) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.waiting) >= maxOpening {
+	if len(o.waiting) >= maxOpening || o.bytes+len(c.sealed) > maxOpeningBytes {
 		return false
 	}
+	o.bytes += len(c.sealed)
 	o.waiting = append(o.waiting, c)
 	select {
 	case o.more <- struct{}{}:
@@ -119,6 +123,7 @@ func (o *openings) next() (c carried, ok bool) {
 		return c, false
 	}
 	c = o.waiting[0]
+	o.bytes -= len(c.sealed)
 	o.waiting[0] = carried{}
 	if o.waiting = o.waiting[1:]; len(o.waiting) == 0 {
 		o.waiting = nil

@@ -9,6 +9,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/node/direct"
+	"hearsay/node/envelope"
 )
 
 // A rumor goes out if a recipient is busy, and not if its answer says that it does not
@@ -89,4 +90,29 @@ func TestNobody(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Carried rumors that wait to be tried are bounded in bytes, too, and give their room
+// back.
+func TestOpeningsAreBounded(t *testing.T) {
+	o := openings{more: make(chan struct{}, 1)}
+	largest := carried{sealed: make([]byte, envelope.MaxSize)}
+	const fit = maxOpeningBytes / envelope.MaxSize
+	for range 2 {
+		taken := 0
+		for range 2 * fit {
+			if o.add(largest) {
+				taken++
+			}
+		}
+		if taken != fit {
+			t.Errorf("%d of the largest rumors wait, want %d", taken, fit)
+		}
+		for range fit {
+			o.next()
+		}
+		if _, more := o.next(); more || o.bytes != 0 || o.waiting != nil {
+			t.Errorf("when all are tried %d bytes are left", o.bytes)
+		}
+	}
 }
