@@ -181,7 +181,7 @@ func (b *inbox) publish() {
 // Reader reads messages and receipts, from some point on.
 type Reader struct {
 	m     *Mail
-	after uint64 // 0 = it has seen nothing, and so misses nothing
+	after uint64 // 0 = it has seen nothing, and misses nothing before the first event
 }
 
 // Read makes a reader of what is kept after the event with a number, 0 = of all.

@@ -45,7 +45,10 @@ func TestReceiptsBesideLetters(t *testing.T) {
 			t.Errorf("event %d: missed %v; only receipts before the first that is kept were", i, e.Missed)
 		}
 	}
-	for after, missed := range map[uint64]bool{0: false, last: true, all[10].Seq - 2: true, all[10].Seq - 1: false} {
+	if got := readNow(m.Read(0)); got[0].Missed || !got[10].Missed {
+		t.Error("who reads from the beginning misses nothing before the first event, and receipts after the letters")
+	}
+	for after, missed := range map[uint64]bool{last: true, all[10].Seq - 2: true, all[10].Seq - 1: false} {
 		if got := readNow(m.Read(after)); len(got) == 0 || slices.ContainsFunc(got, func(e Event) bool { return e.Missed }) != missed {
 			t.Errorf("after event %d: %d events, something missed is not %v", after, len(got), missed)
 		}

@@ -62,7 +62,7 @@ func TestKeysAreDatedByTheWall(t *testing.T) {
 		t.Fatal(err)
 	}
 	if made := k.created[0]; made != now.Round(0) { // of all fields, the monotonic reading too
-		t.Errorf("made at %#v, want %#v", made, now.Round(0))
+		t.Errorf("made at %v, want %v", made, now.Round(0))
 	}
 }
 
