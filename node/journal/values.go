@@ -40,19 +40,31 @@ func decodeValue(key, value []byte) (raw json.RawMessage, err error) {
 	return raw, err
 }
 
-// SaveValues makes changes, all or none of them, on the disk when it returns.
+// SaveValues makes changes, all or none of them, on the disk when it returns. It
+// fails if they would leave a bucket with more values than it holds and than it had.
 func (j *Journal) SaveValues(changes ...Change) error {
 	return j.update(func(tx *bbolt.Tx) error {
-		touched := make(map[Bucket]bool)
+		type count struct{ before, now int }
+		counts := make(map[Bucket]*count)
 		for _, c := range changes {
 			if valueBuckets[c.Bucket] == 0 || len(c.Key) == 0 || len(c.Key) > 256 {
 				return fmt.Errorf("nothing is kept in %q under a key of %d bytes", c.Bucket, len(c.Key))
 			}
 			b := tx.Bucket([]byte(c.Bucket))
-			touched[c.Bucket] = true
+			n := counts[c.Bucket]
+			if n == nil {
+				// Counting walks the pages, not the values. They have what was before.
+				before := b.Stats().KeyN
+				n = &count{before, before}
+				counts[c.Bucket] = n
+			}
+			had := b.Get(c.Key) != nil
 			if c.Value == nil {
 				if err := b.Delete(c.Key); err != nil {
 					return err
+				}
+				if had {
+					n.now--
 				}
 				continue
 			}
@@ -66,11 +78,13 @@ func (j *Journal) SaveValues(changes ...Change) error {
 			if err != nil {
 				return err
 			}
+			if !had {
+				n.now++
+			}
 		}
-		for name := range touched {
-			// Counting walks the pages, not the values.
-			if n := tx.Bucket([]byte(name)).Stats().KeyN; n > valueBuckets[name] {
-				return fmt.Errorf("%d values in %q, and at most %d are kept", n, name, valueBuckets[name])
+		for name, n := range counts {
+			if n.now > valueBuckets[name] && n.now > n.before {
+				return fmt.Errorf("%d values in %q, and at most %d are kept", n.now, name, valueBuckets[name])
 			}
 		}
 		return nil
