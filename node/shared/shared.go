@@ -87,7 +87,8 @@ type State struct {
 	cfg   Config
 	again chan struct{} // holds one element if something own has to be said
 
-	writing sync.Mutex // around changes of own, so that nobody waits for the disk with mu
+	writing sync.Mutex      // around changes of own, so that nobody waits for the disk with mu
+	dead    map[string]bool // own keys that are forgotten and still on the disk; with writing
 
 	mu       sync.Mutex
 	own      map[string]*own
@@ -127,6 +128,7 @@ func New(cfg Config) (*State, error) {
 	s := &State{
 		cfg:      cfg,
 		again:    make(chan struct{}, 1),
+		dead:     make(map[string]bool),
 		own:      make(map[string]*own),
 		entries:  make(map[name]*entry),
 		byPeer:   make(map[peer.ID]int),
@@ -141,12 +143,16 @@ func New(cfg Config) (*State, error) {
 			return err
 		}
 		if o.Deleted && o.Expires <= time.Now().UnixMilli() {
+			s.dead[string(key)] = true
 			return nil
 		}
 		s.own[string(key)] = o
 		s.put(name{cfg.Self, string(key)}, &entry{value: o.Value, deleted: o.Deleted, set: o.Set, expires: max(o.Expires, time.Now().Add(cfg.Lifetime).UnixMilli())})
 		return nil
 	})
+	if err == nil {
+		s.bury()
+	}
 	return s, err
 }
 
@@ -217,6 +223,7 @@ func (s *State) note(key string, o *own) error {
 		if err := s.cfg.Store.SaveValues(journal.Change{Bucket: journal.OwnState, Key: []byte(key), Value: o}); err != nil {
 			return fmt.Errorf("shared state: it cannot be written down: %w", err)
 		}
+		delete(s.dead, key)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -237,20 +244,31 @@ func (o *own) encode() []byte {
 // forgetDeleted forgets own keys that were deleted so long ago that nobody has an
 // older value. s.writing is held.
 func (s *State) forgetDeleted(now time.Time) {
-	var changes []journal.Change
 	s.mu.Lock()
 	for key, o := range s.own {
 		if o.Deleted && o.Expires <= now.UnixMilli() {
 			delete(s.own, key)
-			changes = append(changes, journal.Change{Bucket: journal.OwnState, Key: []byte(key)})
+			s.dead[key] = true
 		}
 	}
 	s.mu.Unlock()
-	if s.cfg.Store != nil && len(changes) > 0 {
+	s.bury()
+}
+
+// bury takes dead keys off the disk, which has room for so many. What cannot be done
+// now is done next time. s.writing is held, or nobody else has s yet.
+func (s *State) bury() {
+	if s.cfg.Store != nil && len(s.dead) > 0 {
+		var changes []journal.Change
+		for key := range s.dead {
+			changes = append(changes, journal.Change{Bucket: journal.OwnState, Key: []byte(key)})
+		}
 		if err := s.cfg.Store.SaveValues(changes...); err != nil {
 			log.Warnf("forgetting deleted keys: %v", err)
+			return
 		}
 	}
+	clear(s.dead)
 }
 
 // retry sees to another attempt to say something.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -209,6 +210,97 @@ func TestDelete(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%d keys on the disk", n)
 		}
+	})
+}
+
+// onDisk lists the own keys that a store has.
+func onDisk(t *testing.T, store Store) (keys []string) {
+	t.Helper()
+	if err := store.Values(journal.OwnState, func(key []byte, _ json.RawMessage) error {
+		keys = append(keys, string(key))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// Keys that were deleted and ran out while the node was away leave the disk, which
+// would be full one day.
+func TestDeletedWhileAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := openJournal(t, filepath.Join(t.TempDir(), "journal.db"))
+		var changes []journal.Change
+		for i := range 256 { // all that it holds
+			changes = append(changes, journal.Change{Bucket: journal.OwnState, Key: fmt.Append(nil, i), Value: &own{Deleted: true, Expires: time.Now().UnixMilli()}})
+		}
+		if err := j.SaveValues(changes...); err != nil {
+			t.Fatal(err)
+		}
+		s := newSpeaker(t, j)
+		if n := len(onDisk(t, j)); n != 0 {
+			t.Errorf("%d keys are left on the disk", n)
+		}
+		if err := s.Set(t.Context(), "mood", []byte("good")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// grudging is a store that does not delete while it keeps.
+type grudging struct {
+	Store
+	keeps atomic.Bool
+}
+
+func (g *grudging) SaveValues(changes ...journal.Change) error {
+	if g.keeps.Load() && slices.ContainsFunc(changes, func(c journal.Change) bool { return c.Value == nil }) {
+		return errors.New("nothing is deleted now")
+	}
+	return g.Store.SaveValues(changes...)
+}
+
+// Deleted keys that cannot be taken off the disk are taken off later, unless they
+// have values again.
+func TestDeletedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &grudging{Store: openJournal(t, filepath.Join(t.TempDir(), "journal.db"))}
+		s := newSpeaker(t, store)
+		set := func(key string) {
+			t.Helper()
+			if err := s.Set(t.Context(), key, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, key := range []string{"a", "b"} {
+			set(key)
+			if err := s.Delete(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		store.keeps.Store(true)
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if len(s.own) != 0 {
+			t.Errorf("%d keys are not forgotten", len(s.own))
+		}
+		set("a")
+		s.end()
+		s = newSpeaker(t, store) // which cannot delete either
+		if keys := onDisk(t, store); !slices.Equal(keys, []string{"a", "b"}) {
+			t.Errorf("on the disk are %q", keys)
+		}
+		set("b")
+		if err := s.Delete(t.Context(), "b"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		store.keeps.Store(false)
+		set("c")
+		if keys := onDisk(t, store); !slices.Equal(keys, []string{"a", "c"}) {
+			t.Errorf("on the disk are %q", keys)
+		}
+		expect(t, s.State, "alice a=", "alice c=")
 	})
 }
 
