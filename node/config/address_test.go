@@ -25,7 +25,7 @@ func TestEndpoints(t *testing.T) {
 		if c.API != want {
 			t.Errorf("api_address = %s: got %+v, want %+v", value, c.API, want)
 		}
-		c, _ = parse(t, "[hearsay]\ncontrol_address = "+value)
+		c, _ = parse(t, "[gossip]\napi_address = off\n[hearsay]\ncontrol_address = "+value)
 		if c.Control != want {
 			t.Errorf("control_address = %s: got %+v, want %+v", value, c.Control, want)
 		}

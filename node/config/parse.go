@@ -287,7 +287,7 @@ func (p *parser) cross() {
 	for _, api := range []struct {
 		field string
 		Endpoint
-	}{{"API", c.API}, {"DHTAPI", c.DHTAPI}} {
+	}{{"API", c.API}, {"DHTAPI", c.DHTAPI}, {"RPSAPI", c.RPSAPI}, {"NSEAPI", c.NSEAPI}} {
 		if g, ok := p.fields[api.field]; ok && !api.Off && !api.Loopback() && !c.APIAllowRemote && p.settled("APIAllowRemote") {
 			p.errorf(g.line, g.key, "%s is not a loopback address: other machines could announce and listen in this node's name. "+
 				"If that is wanted, set api_allow_remote = true in [gossip]", quote(g.text))
@@ -336,34 +336,55 @@ func (p *parser) ownAddresses() {
 	}
 }
 
-// collisions finds services that the file gives the same TCP port.
+// collisions finds services that the file gives the same TCP port as another one,
+// or as one whose default it leaves in force.
 func (p *parser) collisions() {
 	type service struct {
-		given
+		key  string
+		line int // 0 = a default of [gossip]
 		place
 	}
 	var services []service
-	add := func(field string, places ...place) {
-		if g, ok := p.fields[field]; ok {
-			for _, at := range places {
-				if i := slices.IndexFunc(services, func(s service) bool { return s.collides(at) }); i >= 0 {
-					p.errorf(g.line, g.key, "the same port as %s in line %d: give each its own", services[i].key, services[i].line)
-					return
-				}
-			}
-			for _, at := range places {
-				services = append(services, service{g, at})
-			}
+	put := func(key string, line int, places []place) {
+		for _, at := range places {
+			services = append(services, service{key, line, at})
 		}
 	}
+	add := func(field string, places []place) {
+		g, ok := p.fields[field]
+		if !ok {
+			return
+		}
+		for _, at := range places {
+			if i := slices.IndexFunc(services, func(s service) bool { return s.collides(at) }); i >= 0 {
+				other := fmt.Sprintf("%s in line %d", services[i].key, services[i].line)
+				if services[i].line == 0 {
+					other = fmt.Sprintf("the default of [gossip] %s, which is not in the file", services[i].key)
+				}
+				p.errorf(g.line, g.key, "the same port as %s: give each its own", other)
+				return
+			}
+		}
+		put(g.key, g.line, places)
+	}
+	c := p.config
 	var listen []place
-	for _, m := range p.config.Listen {
+	for _, m := range c.Listen {
 		listen = append(listen, splitPlace(m))
 	}
-	add("Listen", listen...)
-	add("API", p.config.API.places()...)
-	add("DHTAPI", p.config.DHTAPI.places()...)
-	add("Control", p.config.Control.places()...)
+	// A default moves if its port is taken, but it comes before the others and takes it.
+	if c.ListenDefault && p.settled("Listen") {
+		put("p2p_address", 0, listen)
+	}
+	if c.API.Default && p.settled("API") {
+		put("api_address", 0, c.API.places())
+	}
+	add("Listen", listen)
+	add("API", c.API.places())
+	add("DHTAPI", c.DHTAPI.places())
+	add("RPSAPI", c.RPSAPI.places())
+	add("NSEAPI", c.NSEAPI.places())
+	add("Control", c.Control.places())
 }
 
 // places tells where an endpoint listens; nothing is known of a host name.
@@ -372,7 +393,7 @@ func (e Endpoint) places() []place {
 		return nil
 	}
 	hosts := []string{e.Host}
-	if e.Host == "" {
+	if e.Host == "" || e.Host == "::" { // the APIs take the latter for both as well
 		hosts = []string{"0.0.0.0", "::"}
 	}
 	var places []place

@@ -53,7 +53,8 @@ func drawConfig(t *rapid.T) *Config {
 		}
 		return m
 	}
-	// Three ranges of ports keep the services from getting in each other's way.
+	// Ranges of ports keep the services from getting in each other's way, and out of
+	// that of the defaults, 6001 and 7001.
 	port := func(lo, hi int, name string) uint16 {
 		if rapid.IntRange(0, 4).Draw(t, name+" free") == 0 {
 			return 0
@@ -81,16 +82,16 @@ func drawConfig(t *rapid.T) *Config {
 		}
 	}
 	if boolean("listen given") {
-		c.Listen, c.ListenDefault = everyInterface(port(1, 15000, "p2p port")), false
+		c.Listen, c.ListenDefault = everyInterface(port(7002, 15000, "p2p port")), false
 	}
 	switch num(0, 3, "API") {
 	case 1:
 		c.API = Endpoint{Off: true}
 	case 2:
-		c.API = Endpoint{Host: rapid.SampledFrom([]string{"127.0.0.1", "127.1.2.3", "::1"}).Draw(t, "API host"), Port: port(20001, 40000, "API port")}
+		c.API = Endpoint{Host: rapid.SampledFrom([]string{"127.0.0.1", "127.1.2.3", "::1"}).Draw(t, "API host"), Port: port(30001, 40000, "API port")}
 	case 3:
 		c.APIAllowRemote = true
-		c.API = Endpoint{Host: rapid.SampledFrom([]string{"", "0.0.0.0", "::", "node-1.lan", "fe80::1%eth0"}).Draw(t, "API host"), Port: port(20001, 40000, "API port")}
+		c.API = Endpoint{Host: rapid.SampledFrom([]string{"", "0.0.0.0", "::", "node-1.lan", "fe80::1%eth0"}).Draw(t, "API host"), Port: port(30001, 40000, "API port")}
 	}
 	if boolean("DHT API") {
 		c.DHTAPI = Endpoint{Host: "127.0.0.1", Port: port(15001, 20000, "DHT port")}
