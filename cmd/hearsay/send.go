@@ -12,8 +12,12 @@ import (
 	"hearsay/node/mail"
 )
 
-// sendTimeout leaves time for a proof of work besides --wait.
-const sendTimeout = time.Minute
+const (
+	// sendTimeout leaves time for a proof of work besides --wait.
+	sendTimeout = time.Minute
+	// longestWait is what the control API takes at most.
+	longestWait = 10 * time.Minute
+)
 
 func (a *app) sendCommand() *cobra.Command {
 	var wait time.Duration
@@ -28,9 +32,10 @@ knows (four characters at least), or an alias (hearsay alias).
 
 To a node that can be reached the message goes straight, to others by a rumor that
 every node carries; it is told for each. Who got it says so, and that is waited
-for: 5 s, or as --wait says; then a missing receipt is exit code 5. As long is
-waited for the key of a node that has only just come, or that this node, just
-started, has not heard of yet.`,
+for: 5 s, or as --wait says. Only with --wait is a receipt that is missing then
+exit code 5: who is away gets the message later. As long is waited for the key of
+a node that has only just come, or that this node, just started, has not heard of
+yet. --timeout, unless it is given, is a minute more than both waits together.`,
 		Example: `  hearsay send 8Kg5tXwq "see you at eight"
   hearsay send alice bob "see you at eight"
   date | hearsay send alice -`,
@@ -48,9 +53,10 @@ started, has not heard of yet.`,
 			if err != nil {
 				return err
 			}
-			if wait < 0 {
-				return usage(cmd, "--wait is negative")
+			if wait < 0 || wait > longestWait {
+				return usage(cmd, "--wait is from 0 to 10m")
 			}
+			timeFor(cmd, wait)
 			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
 				n, err := a.names(ctx, c)
 				if err != nil {
@@ -80,12 +86,20 @@ started, has not heard of yet.`,
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "wait so `LONG` for a key that is not known yet, and for receipts, up to 10m; exit code 5 if one is missing then")
+	cmd.Flags().DurationVar(&wait, "wait", 5*time.Second, "wait so `LONG` for a key that is not known yet, and for receipts, up to 10m; if it is given, a receipt that is missing then is exit code 5")
 	cmd.Flags().StringVar(&file, "file", "", "send the content of `FILE`")
 	cmd.Flags().BoolVar(&noReceipt, "no-receipt", false, "ask for no receipts: these can be seen by who carries them")
 	cmd.Flags().BoolVar(&relay, "relay", false, "send it by a rumor only, even to who can be reached straight")
 	addTimeout(cmd, sendTimeout)
 	return cmd
+}
+
+// timeFor gives cmd the time that --wait can take, for keys and then for receipts,
+// unless --timeout says how long.
+func timeFor(cmd *cobra.Command, wait time.Duration) {
+	if f := cmd.Flags().Lookup("timeout"); !f.Changed {
+		f.Value.Set((sendTimeout + 2*wait).String()) // which is a duration, and so no error
+	}
 }
 
 // showSent tells for each recipient what became of a message.
