@@ -130,6 +130,20 @@ func TestControlFileOfAnother(t *testing.T) {
 	}
 }
 
+// A server that listens on another loopback address is asked there, too.
+func TestOtherLoopback(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Skip("this machine has no 127.0.0.2:", err)
+	}
+	l.Close()
+	dir := t.TempDir()
+	serving(t, Config{StateDir: dir, Address: "127.0.0.2:0"}, &fake{})
+	if _, err := client(t, dir).Status(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestListenRefuses(t *testing.T) {
 	for _, address := range []string{"0.0.0.0:0", "[::]:0", ":0", "192.0.2.1:0", "localhost:0", "127.0.0.1", "127.0.0.1:x", "example.org:80"} {
 		if s, err := Listen(Config{StateDir: t.TempDir(), Address: address}, &fake{}); err == nil {

@@ -158,6 +158,7 @@ func newServer(cfg Config, n Node, l net.Listener) *Server {
 	if n, err := strconv.ParseUint(port, 10, 16); cfg.Lab && err == nil {
 		s.lab = newLab(s, uint16(n))
 	}
+	s.hosts = []string{s.file.Address} // which can be any loopback one, such as 127.0.0.2
 	for _, host := range []string{"127.0.0.1", "::1", "localhost"} {
 		s.hosts = append(s.hosts, net.JoinHostPort(host, port))
 	}
