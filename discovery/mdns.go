@@ -33,6 +33,17 @@ const (
 	// mdnsRetry is the pause after a failure, unless the network changes first.
 	mdnsRetry = 30 * time.Second
 
+	// mdnsBytes is how much may be announced in one session: zeroconf keeps each
+	// announcement as long as its sender says, up to the end of the session, however
+	// many there are. 250 nodes with the longest announcements, each handed on again
+	// every two minutes for the longest session and under two names, are half of it.
+	mdnsBytes = 8 << 20
+	// mdnsFlooded is the pause before the next session then, which nothing
+	// shortens: not a change of the network either, which a host on it can bring
+	// about. Meanwhile this node is still announced but hears nobody; the next
+	// session begins by asking everybody, so it finds who came.
+	mdnsFlooded = time.Minute
+
 	// mdnsTextBytes bounds our announcement, so that with all that surrounds it
 	// it fits into one packet of 1,500 bytes (RFC 6762, section 17).
 	mdnsTextBytes = 1000
@@ -41,6 +52,8 @@ const (
 	// mdnsPrefix marks an address in an announcement (libp2p mDNS specification).
 	mdnsPrefix = "dnsaddr="
 )
+
+var errFlooded = errors.New("somebody on this network announces without end, so nobody is listened to for a minute")
 
 // lan finds peers by mDNS.
 //
@@ -94,11 +107,9 @@ func (l *lan) sessions(ctx context.Context, around surroundings, changed <-chan 
 }
 
 // session announces this node and listens to others until the network changes,
-// ctx ends or the session is old enough; these are no errors.
+// ctx ends, the session is old enough or too much was announced in it; these are
+// no errors.
 func (l *lan) session(ctx context.Context, around surroundings, changed <-chan struct{}, traffic zeroconf.IPType) error {
-	ctx, cancel := context.WithTimeout(ctx, jitter(mdnsSession))
-	defer cancel()
-
 	if texts, ips, port := announcement(l.self, around.listen); len(texts) > 0 {
 		// A name that nobody has heard makes others hand us on at once.
 		name := instanceName()
@@ -109,19 +120,37 @@ func (l *lan) session(ctx context.Context, around surroundings, changed <-chan s
 		}
 		defer server.Shutdown()
 	}
+	l.working(names(around.links)...)
+	return l.listen(ctx, changed, func(ctx context.Context, entries chan<- *zeroconf.ServiceEntry) error {
+		return zeroconf.Browse(ctx, l.service, "local", entries,
+			zeroconf.SelectIfaces(around.links), zeroconf.SelectIPTraffic(traffic))
+	})
+}
 
+// listen is the part of a session that hears others. It returns after the pause if
+// too much was announced. browse must end soon when its context has, and closes
+// entries then or leaves it.
+func (l *lan) listen(ctx context.Context, changed <-chan struct{}, browse func(context.Context, chan<- *zeroconf.ServiceEntry) error) error {
+	session, cancel := context.WithTimeout(ctx, jitter(mdnsSession))
+	defer cancel()
 	entries := make(chan *zeroconf.ServiceEntry, mdnsNewPeers)
 	done := make(chan error, 1)
-	go func() {
-		done <- zeroconf.Browse(ctx, l.service, "local", entries,
-			zeroconf.SelectIfaces(around.links), zeroconf.SelectIPTraffic(traffic))
-	}()
-	l.working(names(around.links)...)
+	go func() { done <- browse(session, entries) }()
+	left, flooded := mdnsBytes, false
 	for {
 		select {
 		case e := <-entries:
 			if e == nil {
 				entries = nil // closed
+				continue
+			}
+			if !flooded {
+				left -= weight(e)
+				flooded = left < 0
+			}
+			if flooded {
+				l.refuse()
+				cancel()
 				continue
 			}
 			l.heard(e.Text, time.Now())
@@ -132,9 +161,23 @@ func (l *lan) session(ctx context.Context, around surroundings, changed <-chan s
 			if err != nil {
 				return fmt.Errorf("cannot listen to mDNS: %w", err)
 			}
+			if flooded {
+				l.failed(errFlooded)
+				pause(ctx, jitter(mdnsFlooded), nil)
+			}
 			return nil
 		}
 	}
+}
+
+// weight is about how many bytes zeroconf keeps of an announcement: what the
+// sender chose the length of, and 512 for the rest.
+func weight(e *zeroconf.ServiceEntry) int {
+	n := 512 + 3*len(e.Instance) + len(e.HostName) + 40*(len(e.AddrIPv4)+len(e.AddrIPv6))
+	for _, text := range e.Text {
+		n += 16 + len(text)
+	}
+	return n
 }
 
 // announcement returns what is told of this node: a text for each address, and

@@ -1,14 +1,18 @@
 package discovery
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/zeroconf/v2"
 )
 
 func newID(t testing.TB) peer.ID {
@@ -112,6 +116,82 @@ func TestLyingAnnouncements(t *testing.T) {
 	if infos := announced(texts); len(infos) != 1 || len(infos[0].Addrs) != maxAddrs {
 		t.Errorf("a long announcement gives %d peers", len(infos))
 	}
+}
+
+// announcementOf is an announcement as zeroconf hands it over, with so many bytes of text.
+func announcementOf(text int) *zeroconf.ServiceEntry {
+	name := instanceName()
+	e := &zeroconf.ServiceEntry{ServiceRecord: zeroconf.ServiceRecord{Instance: name}, HostName: name + ".local.",
+		AddrIPv4: []net.IP{net.IPv4(10, 0, 0, 9)}, AddrIPv6: []net.IP{net.IPv6loopback}}
+	for ; text > 0; text -= 100 {
+		e.Text = append(e.Text, strings.Repeat("x", min(text, 100)))
+	}
+	return e
+}
+
+// Somebody who announces without end is heard up to a bound, which ends the session,
+// and then nobody is for a while, whatever happens on the network.
+func TestFloodOfAnnouncements(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{mechanism: &mechanism{}, intake: newIntake(mdnsNewPeers, mdnsRepeats, mdnsPeriod)}
+		l.working("eth0")
+		e, sent := announcementOf(100), 0
+		changed := make(chan struct{})
+		began := time.Now()
+		err := l.listen(t.Context(), changed, func(ctx context.Context, entries chan<- *zeroconf.ServiceEntry) error {
+			for ; ctx.Err() == nil; sent++ {
+				entries <- e
+			}
+			close(changed)
+			close(entries)
+			return nil
+		})
+		if took := time.Since(began); err != nil || took < mdnsFlooded*3/4 || took > mdnsFlooded*5/4 {
+			t.Errorf("listens again after %v: %v", took, err)
+		}
+		if most := mdnsBytes/weight(e) + 2*mdnsNewPeers; sent > most || sent < mdnsBytes/weight(e) {
+			t.Errorf("%d announcements were taken, want up to %d", sent, most)
+		}
+		if s := l.snapshot(); s.Refused == 0 || s.Running || s.LastError == "" {
+			t.Errorf("the status is %+v", s)
+		}
+		// A node that ends does not wait for that.
+		ctx, cancel := context.WithCancel(t.Context())
+		began = time.Now()
+		time.AfterFunc(time.Second, cancel)
+		l.listen(ctx, nil, func(ctx context.Context, entries chan<- *zeroconf.ServiceEntry) error {
+			for ctx.Err() == nil {
+				entries <- e
+			}
+			return nil
+		})
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("ended after %v", took)
+		}
+	})
+}
+
+// 250 nodes with the longest announcements are no flood: each is handed on every two
+// minutes for up to 12.5 minutes, and once more under its next session's name.
+func TestManyNodesAreNoFlood(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &lan{mechanism: &mechanism{}, intake: newIntake(mdnsNewPeers, mdnsRepeats, mdnsPeriod)}
+		l.working("eth0")
+		e := announcementOf(mdnsTextBytes)
+		began := time.Now()
+		err := l.listen(t.Context(), nil, func(_ context.Context, entries chan<- *zeroconf.ServiceEntry) error {
+			for range 250 * 8 {
+				entries <- e
+			}
+			return nil
+		})
+		if took := time.Since(began); err != nil || took != 0 || !l.snapshot().Running {
+			t.Errorf("%+v after %v, %v", l.snapshot(), took, err)
+		}
+		if used := 250 * 8 * weight(e); used > mdnsBytes*6/10 {
+			t.Errorf("they are %d bytes of %d", used, mdnsBytes)
+		}
+	})
 }
 
 func FuzzAnnounced(f *testing.F) {
