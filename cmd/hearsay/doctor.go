@@ -7,14 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	ma "github.com/multiformats/go-multiaddr"
 	"github.com/spf13/cobra"
 
 	"hearsay/node/config"
@@ -149,39 +145,6 @@ func checkKeys(cfg *config.Config) (cs []health.Condition) {
 	return cs
 }
 
-// checkPorts looks whether the ports that a node would use are free, and who has
-// them.
-func checkPorts(cfg *config.Config) (cs []health.Condition) {
-	taken := func(port int, what, setting string, replaced bool) {
-		c := health.Condition{Code: health.PortTaken, About: setting,
-			Text: fmt.Sprintf("Port %d, for %s, is taken%s.", port, what, takenBy(port)),
-			Cure: fmt.Sprintf("stop the program that has it, or choose another port: %s", setting)}
-		if replaced {
-			c.Severity = health.Info
-			c.Text = strings.TrimSuffix(c.Text, ".") + "; a node takes another one then."
-			c.Cure = "nothing, if another port will do; else " + c.Cure
-		}
-		cs = append(cs, c)
-	}
-	for _, addr := range cfg.Listen {
-		if _, err := try(addr); errors.Is(err, syscall.EADDRINUSE) {
-			port, _ := addr.ValueForProtocol(ma.P_TCP)
-			n, _ := strconv.Atoi(port)
-			taken(n, "other nodes", "p2p_address", cfg.ListenDefault)
-			break
-		}
-	}
-	if !cfg.API.Off {
-		l, err := net.Listen("tcp", cfg.API.Address())
-		if err == nil {
-			l.Close()
-		} else if errors.Is(err, syscall.EADDRINUSE) {
-			taken(int(cfg.API.Port), "modules", "api_address", cfg.API.Default)
-		}
-	}
-	return cs
-}
-
 // write tells a diagnosis to people.
 func (d diagnosis) write(w io.Writer, s style, now time.Time) {
 	if d.Reach != nil {
@@ -208,7 +171,7 @@ func reachWords(r control.Reach) []string {
 	answer := map[health.Reachability]string{
 		health.ReachPublic:  "yes",
 		health.ReachPrivate: "no",
-		health.ReachLocal:   "on this network, yes; from elsewhere, nobody has asked",
+		health.ReachLocal:   "on this network, perhaps; nobody from elsewhere has asked",
 		health.ReachUnknown: "not known",
 	}[r.State]
 	lines := []string{
@@ -239,11 +202,19 @@ func reachWords(r control.Reach) []string {
 	default:
 		lines = append(lines, "  relays   none in use")
 	}
-	if r.State == health.ReachPrivate {
-		lines = append(lines, "  to do    forward the p2p port on the router to this machine, or set port_mapping = true; nothing, if it has neighbours enough")
+	todo := ""
+	switch {
+	case r.State == health.ReachPrivate && r.MapsPorts:
+		todo = "forward the p2p port on the router to this machine; nothing, if it has neighbours enough"
+	case r.State == health.ReachPrivate:
+		todo = "forward the p2p port on the router to this machine, or set port_mapping = true; nothing, if it has neighbours enough"
+	case r.State == health.ReachUnknown && r.Asks:
+		todo = "wait until a neighbour elsewhere has tried; it takes a minute once there is one"
+	case r.State == health.ReachUnknown:
+		todo = "set autonat = true, without a list of allowed peers, to have a neighbour elsewhere try; or have somebody elsewhere connect to this node, which shows it, too"
 	}
-	if r.State == health.ReachUnknown {
-		lines = append(lines, "  to do    wait until a neighbour elsewhere has tried; it takes a minute once there is one")
+	if todo != "" {
+		lines = append(lines, "  to do    "+todo)
 	}
 	return lines
 }

@@ -91,7 +91,8 @@ type Reachability string
 const (
 	// ReachUnknown: nobody has tried yet, or nobody can.
 	ReachUnknown Reachability = "unknown"
-	// ReachLocal: the node is only on private networks, where the others are.
+	// ReachLocal: the node is only on private networks, where the others are. Whether
+	// they can open connections to it has not been tried.
 	ReachLocal Reachability = "local"
 	// ReachPublic: a peer elsewhere has opened a connection to try.
 	ReachPublic Reachability = "public"

@@ -25,6 +25,7 @@ const (
 	NoListener         Code = "no-listener"
 	PortMoved          Code = "port-moved"
 	PortTaken          Code = "port-taken"
+	AddressUnusable    Code = "address-unusable"
 	ContactUnreachable Code = "contact-unreachable"
 	NoMulticast        Code = "no-multicast"
 	NotReachable       Code = "not-reachable"
@@ -65,6 +66,7 @@ var kinds = []Kind{
 	{HostkeyUnusable, "The hostkey cannot be used", Error, 0},
 	{KeyUnusable, "The network key cannot be used", Error, 0},
 	{PortTaken, "A port is taken", Error, 0},
+	{AddressUnusable, "An address cannot be used", Error, 0},
 	{NotRunning, "No node is running", Error, 0},
 	{NotAnswering, "The node does not answer", Error, 0},
 	{LoopStuck, "The node stands still", Error, 0},

@@ -98,7 +98,7 @@ func TestConditions(t *testing.T) {
 		})
 	}
 	// Those that a command finds, not a node.
-	for _, c := range []Code{ConfigWrong, HostkeyUnusable, KeyUnusable, PortTaken, PortMoved, NotRunning, NotAnswering} {
+	for _, c := range []Code{ConfigWrong, HostkeyUnusable, KeyUnusable, PortTaken, AddressUnusable, PortMoved, NotRunning, NotAnswering} {
 		seen[c] = true
 	}
 	for _, k := range Kinds() {
