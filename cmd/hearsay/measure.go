@@ -1,6 +1,7 @@
 package main
 
 import (
+	"container/list"
 	"context"
 	"time"
 
@@ -38,26 +39,59 @@ func (m measured) Snapshot() metrics.Snapshot {
 	return s
 }
 
-// maxUndecided is how many rumors at most are remembered until their verdict
-// falls; the verdicts of others are not timed.
+// maxUndecided is how many rumors at most are remembered until their verdict falls.
 const maxUndecided = 4096
+
+// undecided remembers when rumors became known whose verdict has not fallen. The
+// oldest are forgotten and not timed: of some there is never a verdict, as they are
+// gone before, and of others it is not told, as the observer was too slow.
+type undecided struct {
+	places map[node.RumorID]*list.Element // in order
+	order  *list.List                     // of known, the oldest first
+}
+
+type known struct {
+	id node.RumorID
+	at time.Time
+}
+
+func newUndecided() *undecided {
+	return &undecided{make(map[node.RumorID]*list.Element), list.New()}
+}
+
+func (u *undecided) add(id node.RumorID, at time.Time) {
+	u.take(id)
+	if u.order.Len() >= maxUndecided {
+		u.take(u.order.Front().Value.(known).id)
+	}
+	u.places[id] = u.order.PushBack(known{id, at})
+}
+
+// take forgets a rumor, and returns when it became known if that was remembered.
+func (u *undecided) take(id node.RumorID) (at time.Time, ok bool) {
+	place, ok := u.places[id]
+	if !ok {
+		return time.Time{}, false
+	}
+	delete(u.places, id)
+	return u.order.Remove(place).(known).at, true
+}
 
 // measure has the metrics told of each rumor until ctx ends.
 func measure(ctx context.Context, n *node.Node, m *metrics.Metrics) {
 	watch := n.Observe()
 	defer watch.Close()
-	told := make(map[node.RumorID]time.Time)
+	told := newUndecided()
 	for {
 		select {
 		case o := <-watch.C():
-			switch at, known := told[o.ID]; {
-			case o.Verdict != "" && known:
-				m.Decided(o.Time.Sub(at))
-				delete(told, o.ID)
-			case o.Verdict == "" && o.Via != "":
-				if len(told) < maxUndecided {
-					told[o.ID] = o.Time
+			switch {
+			case o.Verdict != "":
+				if at, ok := told.take(o.ID); ok {
+					m.Decided(o.Time.Sub(at))
 				}
+			case o.Via != "":
+				told.add(o.ID, o.Time)
 				if !o.Filled { // what comes by comparison tells how late this node came
 					m.Arrived(o.Hops, o.Time.Sub(o.Rumor.Created))
 				}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"io"
 	"net/http"
 	"regexp"
@@ -12,6 +13,32 @@ import (
 
 	"hearsay/node"
 )
+
+// Rumors whose verdict never comes do not keep others from being timed.
+func TestUndecided(t *testing.T) {
+	u := newUndecided()
+	begin := time.Unix(1000, 0)
+	id := func(i int) (id node.RumorID) {
+		binary.BigEndian.PutUint32(id[:], uint32(i))
+		return id
+	}
+	for i := range 2 * maxUndecided {
+		u.add(id(i), begin.Add(time.Duration(i)))
+	}
+	if at, ok := u.take(id(2*maxUndecided - 1)); !ok || !at.Equal(begin.Add(2*maxUndecided-1)) {
+		t.Errorf("the last is from %v, known %v", at, ok)
+	}
+	if _, ok := u.take(id(2*maxUndecided - 1)); ok {
+		t.Error("a verdict fell twice")
+	}
+	if _, ok := u.take(id(maxUndecided - 1)); ok || len(u.places) != maxUndecided-1 || u.order.Len() != maxUndecided-1 {
+		t.Errorf("%d are remembered, one too many: %v", len(u.places), ok)
+	}
+	u.add(id(maxUndecided), begin) // which is known
+	if at, _ := u.take(id(maxUndecided)); !at.Equal(begin) || u.order.Len() != len(u.places) {
+		t.Errorf("known anew at %v, %d and %d remembered", at, u.order.Len(), len(u.places))
+	}
+}
 
 // TestProbes asks a running node what supervisors and Prometheus ask, without a
 // token. What it counts is all there, and as promtool would have it.
