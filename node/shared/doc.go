@@ -28,5 +28,8 @@
 //	maxEntries           values of all nodes that are remembered
 //	maxPeerEntries       of one node; what it set first is forgotten first
 //
+// Watchers are told of what is forgotten as of what expired. When its node says it
+// again, it is news.
+//
 // The core bounds the rumors themselves, for each node and for all together.
 package shared

@@ -63,7 +63,7 @@ type Entry struct {
 type Change struct {
 	Entry        // with no Value if it is gone
 	Deleted bool // the node deleted it
-	Expired bool // the node did not say it again
+	Expired bool // the node did not say it again, or there was no room for it here
 }
 
 // Store is the part of the journal that shared state uses.
@@ -433,14 +433,22 @@ func (s *State) makeRoom(p peer.ID) {
 	}
 	if first.peer != "" {
 		s.forgotten.Add(1)
-		s.remove(first)
+		s.drop(first)
 	}
 }
 
-func (s *State) remove(n name) {
+// drop forgets an entry that its node did not take back, and tells the watchers.
+// s.mu is held.
+func (s *State) drop(n name) {
+	e := s.entries[n]
 	delete(s.entries, n)
 	if s.byPeer[n.peer]--; s.byPeer[n.peer] == 0 {
 		delete(s.byPeer, n.peer)
+	}
+	if !e.deleted {
+		gone := e.told(n)
+		gone.Value = nil
+		s.tell(n, Change{Entry: gone, Expired: true})
 	}
 }
 
@@ -451,12 +459,7 @@ func (s *State) expire(now time.Time) (next time.Time) {
 		at := time.UnixMilli(e.expires)
 		switch {
 		case !at.After(now):
-			s.remove(n)
-			if !e.deleted {
-				gone := e.told(n)
-				gone.Value = nil
-				s.tell(n, Change{Entry: gone, Expired: true})
-			}
+			s.drop(n)
 		case next.IsZero() || at.Before(next):
 			next = at
 		}

@@ -439,6 +439,41 @@ func TestBounds(t *testing.T) {
 	})
 }
 
+// Watchers are told of what is forgotten for others, as long as it had a value, and
+// show what Get shows.
+func TestWatchForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpeaker(t, nil)
+		w := s.Watch()
+		defer w.Close()
+		now := time.Now()
+		seq := uint64(0)
+		take := func(key, value string, set int) {
+			seq++
+			s.Take(from(bob, seq, key, value, now.Add(time.Duration(set)*time.Millisecond)))
+		}
+		for i := range maxPeerEntries {
+			take(fmt.Sprint("key", i), "v", i)
+		}
+		take("key1", "deleted", 1)
+		if got := changes(t, w); len(got) != maxPeerEntries {
+			t.Errorf("told of %d keys", len(got))
+		}
+		take("more", "v", 1000) // for which key0 has to go
+		if got := changes(t, w); !slices.Equal(got, []string{"bob key0= expired", "bob more=v"}) {
+			t.Errorf("told %q", got)
+		}
+		take("even more", "v", 1001) // for which what was deleted has to
+		if got := changes(t, w); !slices.Equal(got, []string{"bob even more=v"}) {
+			t.Errorf("told %q", got)
+		}
+		take("key0", "v", 0) // said again, and key2 is the first now
+		if got := changes(t, w); !slices.Equal(got, []string{"bob key2= expired", "bob key0=v"}) {
+			t.Errorf("told %q", got)
+		}
+	})
+}
+
 // A watcher that sleeps is told the last word on every key, and first all there is.
 func TestSlowWatcher(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,7 +3,8 @@ package shared
 import "context"
 
 // Watcher is told what changes. However slow it is, it misses no last word: of
-// several changes to one key it is told the last.
+// several changes to one key it is told the last. Only one that leaves 16,384 keys
+// waiting misses the oldest of them.
 type Watcher struct {
 	s       *State
 	pending map[name]Change
@@ -58,7 +59,7 @@ func (s *State) tell(n name, c Change) {
 	}
 }
 
-// tell is bounded by the entries that there can be, and those that were forgotten
+// tell is bounded by the entries that there can be, and as many that were forgotten
 // meanwhile.
 func (w *Watcher) tell(n name, c Change) {
 	if _, waits := w.pending[n]; !waits {
