@@ -21,7 +21,8 @@ import "time"
 //     oldest rumors go, and nobody else's. Everybody keeps the newest of an origin
 //     and forgets the same ones, so stores stay equal;
 //   - for each origin a rate, beyond which its pushes are put off (VerdictBusy), for
-//     anti-entropy to bring later. What anti-entropy may bring is bounded per link.
+//     anti-entropy to bring later. It is charged for what was verified only, so nobody
+//     uses up another's. What anti-entropy may bring is bounded per link.
 //
 // Who owns many keys has many shares; each costs a proof of work for every rumor,
 // and the oldest of all go first when a shelf is full.
@@ -134,10 +135,18 @@ func (s *State) pushRate(r *Rumor) *allowance {
 	return &p.rate
 }
 
-// mayPush reports whether a neighbour may push one more rumor of r's origin now.
+// mayPush reports whether a neighbour may push one more rumor of r's origin now. It
+// charges nothing: nobody has proved yet whose the rumor is.
 func (s *State) mayPush(r *Rumor) bool {
 	rate := s.pushRate(r)
-	return rate == nil || rate.take(s.now, carriedBurst, carriedPause)
+	return rate == nil || rate.has(1, s.now, carriedBurst, carriedPause)
+}
+
+// payPush charges the origin of a rumor that was pushed, once it is verified.
+func (s *State) payPush(r *Rumor) {
+	if rate := s.pushRate(r); rate != nil {
+		rate.take(s.now, carriedBurst, carriedPause)
+	}
 }
 
 // shareCarried is called when a neighbour begins to carry. Both ends call it, and

@@ -144,6 +144,39 @@ func TestCarriedShares(t *testing.T) {
 	}
 }
 
+// What was made up in another's name, dated ahead or forged, uses up nothing of the
+// rate at which that one may be pushed; what is dated ahead no allowance at all.
+func TestMadeUpTakesNoRate(t *testing.T) {
+	n := alone(t, carry)
+	n.up("B")
+	n.recv("B", &Interests{Carries: true})
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 1, "first", private), Hops: 1})
+	all := n.s.intake.all.left
+	for i := range uint64(2 * carriedBurst) {
+		r := *rumorOf(t, "Z", 1000+i, "ahead", private, func(h *Header) {
+			h.Created += 2 * MaxSkew.Milliseconds()
+			h.Expires += 2 * MaxSkew.Milliseconds()
+		})
+		r.Nonce, r.Signature = 0, nil
+		n.recv("B", &Push{Rumor: &r, Hops: 1})
+	}
+	if got := n.s.count.Skewed; got != 2*carriedBurst || n.s.intake.all.left != all {
+		t.Errorf("%d of %d are dated ahead, and of all that may be told %d are left of %d", got, 2*carriedBurst, n.s.intake.all.left, all)
+	}
+	for i := range uint64(maxInvalid) {
+		r := *rumorOf(t, "Z", 2000+i, "forged", private)
+		r.Signature = nil
+		n.recv("B", &Push{Rumor: &r, Hops: 1})
+	}
+	before := n.s.count.Accepted
+	for i := range uint64(carriedBurst) {
+		n.recv("B", &Push{Rumor: rumorOf(t, "Z", 2+i, "its own", private), Hops: 1})
+	}
+	if got := n.s.count.Accepted - before; got != carriedBurst {
+		t.Errorf("after that %d of %d of its own are taken", got, carriedBurst)
+	}
+}
+
 // What an origin says too fast is put off, not lost; and others are not hurt.
 func TestCarriedRate(t *testing.T) {
 	n := alone(t, carry)

@@ -72,7 +72,7 @@ const (
 func intakeCost(r *Rumor) int { return 1 + r.Size()/intakeUnit }
 
 // admit decides whether a neighbour's rumor is looked at. Nobody has proved yet
-// whose it is, so its origin pays only after that (admission.paid).
+// whose it is, so its origin pays only after that (pay).
 func (s *State) admit(l *link, r *Rumor) admission {
 	cost := intakeCost(r)
 	if s.intake.all.has(cost, s.now, intakeBurst, intakePause) && l.meter.rumors.takeN(cost, s.now, neighbourBurst, neighbourPause) {

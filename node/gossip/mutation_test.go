@@ -57,6 +57,7 @@ var mutations = []mutation{
 	{"all neighbours may tell only so much", "intake.go", "s.intake.all.has(cost, s.now, intakeBurst, intakePause) && ", "", "TestTotalIntake"},
 	{"each origin has its turn in a flood", "intake.go", "		return byOrigin\n", "		return putOff\n", "TestNeighbourIntake"},
 	{"forgers do not use up the turns of others", "intake.go", "		return byOrigin\n", "		s.pay(byOrigin, r)\n		return byOrigin\n", "TestForgedRumorTakesNoTurn"},
+	{"who makes up rumors does not use up another's rate", "carried.go", "rate.has(1, s.now, carriedBurst, carriedPause)", "rate.take(s.now, carriedBurst, carriedPause)", "TestMadeUpTakesNoRate"},
 	{"a neighbour may tell of only so many unheard-of origins", "intake.go", "if l.meter.origins.take(s.now, strangersBurst, strangersPause) {", "if true {", "TestUnheardOfOrigins"},
 	{"to come again gives no new allowance", "allowance.go", "			s.meters[p] = m\n", "			_ = p\n", "TestUnheardOfOrigins"},
 	{"presences of one node are taken so often", "presence.go", "case m != nil && !m.renewals.has(1, s.now, renewalBurst, renewalPause):", "case false:", "TestPresenceFlood"},

@@ -185,6 +185,9 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 	case !s.store.hasRoom(r):
 		s.count.NoRoom++
 		return VerdictBusy
+	case ahead(r, now): // nobody's allowance pays for it
+		s.count.Skewed++
+		return VerdictStale
 	case !filled && !s.mayPush(r):
 		s.count.TooFast++
 		return VerdictBusy
@@ -200,6 +203,9 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 		return v
 	}
 	s.pay(admission, r)
+	if !filled {
+		s.payPush(r)
+	}
 	if !s.windows.mark(r) {
 		s.count.NoRoom++
 		return VerdictBusy
