@@ -314,4 +314,9 @@ func (s *State) checkLocal(c *checks) {
 	c.that(len(takers) == len(s.takers), "%d types are taken, counted as %d", len(takers), len(s.takers))
 	c.that(slices.IsSortedFunc(s.ballots, func(a, b *ballot) int { return a.until.Compare(b.until) }), "ballots do not end in their order")
 	c.that(slices.IsSortedFunc(s.syncs.groups, cmp.Compare[Group]) && len(s.syncs.groups) == len(s.syncs.by), "the compared groups are out of order")
+	for g, with := range s.syncs.by {
+		for i, p := range with.queue {
+			c.that(s.links[p] != nil && !slices.Contains(with.queue[:i], p), "group %d waits to be compared with one that is no neighbour, or twice", g)
+		}
+	}
 }

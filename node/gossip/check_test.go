@@ -105,6 +105,7 @@ func TestCheck(t *testing.T) {
 		"modules take type 7":             func(s *State) { s.takers[7] = 2 },
 		"types are taken":                 func(s *State) { s.takers[8] = 1 },
 		"in the order is gone":            func(s *State) { delete(s.modules, 1) },
+		"to be compared with one that is": func(s *State) { s.syncs.get(7).queue = []PeerID{"Z"} },
 		"compared groups are out of orde": func(s *State) { s.syncs.groups = append(s.syncs.groups, 1) },
 	} {
 		n := busy(t)

@@ -11,7 +11,7 @@ import (
 // ranges) to who begins another, so that a newcomer with thirty neighbours fetches
 // everything once. The others wait in a queue, and by their turn there is mostly
 // nothing left to fetch. Where all have begun and wait for each other the smallest
-// peer ID gets on.
+// peer ID gets on, though not twice in a row in the place of others.
 //
 // A newcomer takes no turn: it names the few presences that it has, and is given the
 // rest while other comparisons go on.
@@ -25,6 +25,9 @@ const (
 	// However busily a neighbour keeps a comparison going, others get their turn
 	// after syncLimit.
 	syncLimit = 5 * time.Second
+	// maxTrip is how much of a round trip gives a comparison more time. The neighbour decides
+	// how late it answers a ping, and a satellite is not as far.
+	maxTrip   = time.Second
 	newsDelay = 100 * time.Millisecond // to gather what came by Fill
 	// Who knows of no more than newcomers nodes begins on a new link with the IDs of
 	// their presences, so that the answer is all the others, and not with a fingerprint,
@@ -44,6 +47,7 @@ type comparison struct {
 	asked    bool      // a Want is out whose answer has not ended
 	wanted   int       // rumors asked for that have not come
 	learnt   int       // rumors that it brought
+	gaveWay  PeerID    // to whom another gave way, "" = since then another had its turn
 
 	// news is when the other neighbours are compared with because something
 	// came by Fill, zero = nothing did.
@@ -231,7 +235,7 @@ func (s *State) advance(g Group, c *comparison) {
 
 func (s *State) begin(c *comparison, l *link, ours bool) {
 	c.peer, c.ours, c.answered, c.closing, c.asked, c.wanted, c.learnt = l.peer, ours, false, false, false, 0, 0
-	c.limit = s.now.Add(syncLimit + 10*l.rtt)
+	c.limit = s.now.Add(syncLimit + 10*min(l.rtt, maxTrip))
 	s.touch(c)
 }
 
@@ -240,17 +244,21 @@ func (s *State) begin(c *comparison, l *link, ours bool) {
 func (s *State) touch(c *comparison) {
 	patience := s.jitter(syncPatience)
 	if l := s.links[c.peer]; l != nil {
-		patience += 2 * l.rtt
+		patience += 2 * min(l.rtt, maxTrip)
 	}
 	c.until = earlier(s.now.Add(patience), c.limit)
 	s.schedule(taskCompare, c.until)
 }
 
 // ended closes a comparison. What it began with this node may not have been all
-// that the neighbour has, so it is compared with again until it brings nothing.
+// that the neighbour has, so it is compared with again until it brings nothing; but
+// after those who wait, or who always has something new would have every turn.
 func (s *State) ended(g Group, c *comparison) {
-	if c.ours && c.learnt > 0 && !slices.Contains(c.queue, c.peer) {
-		c.queue = slices.Insert(c.queue, 0, c.peer)
+	if c.ours && c.learnt > 0 {
+		c.wait(c.peer)
+	}
+	if c.peer != c.gaveWay {
+		c.gaveWay = ""
 	}
 	if l := s.links[c.peer]; l != nil {
 		put(&l.compared, g, s.now)
@@ -304,6 +312,7 @@ func (s *State) compare() time.Time {
 func (s *State) syncGone(p PeerID) {
 	for _, g := range s.syncs.groups {
 		c := s.syncs.by[g]
+		c.queue = slices.DeleteFunc(c.queue, func(q PeerID) bool { return q == p })
 		if c.peer == p {
 			c.peer = ""
 			s.after(taskCompare, 0)

@@ -118,6 +118,105 @@ func TestBusyComparison(t *testing.T) {
 	}
 }
 
+// turns counts the openings of type 7 that a core sent to a peer.
+func turns(n *tnode, p PeerID) (count int) {
+	for _, m := range sent[*Sync](n, p) {
+		if m.Group == 7 && len(m.Ranges) == 1 && m.Ranges[0].Mode == RangeFingerprint {
+			count++
+		}
+	}
+	return count
+}
+
+// Who brings something new in each comparison is compared with again when others had
+// their turn.
+func TestNewsDoNotKeepTheTurn(t *testing.T) {
+	n := alone(t, func(c *Config) { c.ContinueMongering = 0 })
+	n.module(1, 7)
+	for _, p := range []PeerID{"N", "O", "P"} { // larger than this node, which begins
+		n.up(p, 7)
+	}
+	done := &Sync{Group: 7, Ranges: []Range{{}}}
+	for i, want := range [][3]int{{1, 1, 0}, {1, 1, 1}, {2, 1, 1}} {
+		n.recv([]PeerID{"N", "O", "P"}[i], &Fill{rumorOf(t, "Z", uint64(i+1), "new"), 1})
+		n.recv([]PeerID{"N", "O", "P"}[i], done)
+		if got := [3]int{turns(n, "N"), turns(n, "O"), turns(n, "P")}; got != want {
+			t.Errorf("after comparison %d N, O and P had %v turns, want %v", i+1, got, want)
+		}
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who has a small peer ID and opens whenever somebody else's turn begins has every other
+// turn at most.
+func TestGivingWayInTurn(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.publish(7, "x")
+	for _, p := range []PeerID{"A", "N", "O"} {
+		n.up(p, 7)
+	}
+	opening, done := &Sync{Group: 7, Ranges: []Range{{Mode: RangeFingerprint}}}, &Sync{Group: 7, Ranges: []Range{{}}}
+	n.recv("A", opening)
+	n.recv("A", done)
+	if got := turns(n, "O"); got != 1 {
+		t.Fatalf("O had %d turns after N gave way to A", got)
+	}
+	n.forget()
+	n.recv("A", opening)
+	if got := sent[*Sync](n, "A"); len(got) != 1 || len(got[0].Ranges) != 0 {
+		t.Errorf("A has every turn: it is answered %v", got)
+	}
+	n.recv("O", done)
+	if got := turns(n, "N"); got != 1 {
+		t.Errorf("N had %d turns after O", got)
+	}
+	n.recv("A", opening)
+	if got := sent[*Sync](n, "A"); len(got) != 2 || len(got[1].Ranges) == 0 {
+		t.Errorf("after that nobody gives way: A is answered %v", got)
+	}
+}
+
+// Who answers pings late does not keep a comparison going for longer than somebody far
+// away needs.
+func TestLatePongsGiveLittleTime(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.up("N")
+	n.s.links["N"].rtt = 10 * time.Second
+	n.recv("N", &Interests{Types: []uint16{7}})
+	n.up("O", 7)
+	for range 2 * (syncLimit + 10*maxTrip) / time.Second {
+		if turns(n, "O") != 0 {
+			t.Error("a comparison in which something happens is ended early")
+		}
+		n.recv("N", &Want{7, []RumorID{{1}}})
+		n.wait(time.Second / 2)
+	}
+	n.wait(time.Millisecond)
+	if turns(n, "O") != 1 {
+		t.Error("O has no turn")
+	}
+}
+
+// Who is gone waits for nothing.
+func TestGoneLeavesTheQueue(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	for _, p := range []PeerID{"N", "O"} {
+		n.up(p, 7)
+	}
+	n.do(LinkDown{"O"})
+	if got := n.s.syncs.by[7].queue; len(got) != 0 {
+		t.Errorf("%q wait for their turn", got)
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Periodic comparisons, with one neighbour after the other.
 func TestAntiEntropyInterval(t *testing.T) {
 	n := alone(t, func(c *Config) { c.AntiEntropy = 500 * time.Millisecond })

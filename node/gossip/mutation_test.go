@@ -46,6 +46,8 @@ var mutations = []mutation{
 	{"what a tree will bring is not asked for", "lazy.go", " && !s.broughtUnasked(l, m.Group) {", " {", "TestOfferedLarge"},
 	{"large rumors are not watched", "rooted.go", " || r.Size() > largeRumor {", " {", "TestLargeHasNoTree"},
 	{"stores are compared now and then", "comparison.go", "		s.syncWith(l)\n		for _, t := range s.interests() {", "		for _, t := range s.interests() {", "TestAntiEntropyInterval"},
+	{"who has news does not keep the turn", "comparison.go", "		c.wait(c.peer)\n	}\n	if c.peer != c.gaveWay", "		c.queue = slices.Insert(c.queue, 0, c.peer)\n	}\n	if c.peer != c.gaveWay", "TestNewsDoNotKeepTheTurn"},
+	{"nobody gives way twice in a row", "reconcile.go", ` || c.gaveWay != "" {`, " {", "TestGivingWayInTurn"},
 	{"a comparison sends only so much", "reconcile.go", "if l.fillBudget < r.Size() {", "if false {", "TestFillBudget"},
 	{"presences do not go back", "presence.go", "case m != nil && !r.version().newer(m.r.version()):", "case false:", "TestRejoin"},
 	{"a later epoch of one's own is exceeded", "copied.go", "	s.do(RaiseEpoch{s.laterEpoch})\n", "", "TestLaterEpochElsewhere"},

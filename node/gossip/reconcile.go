@@ -125,15 +125,16 @@ func (s *State) onSync(l *link, m *Sync) {
 			s.serve(c, l, m, floor)
 			return
 		}
-		if !opening || !c.ours || c.answered || l.peer > s.cfg.Self {
+		if !opening || !c.ours || c.answered || l.peer > s.cfg.Self || c.gaveWay != "" {
 			c.wait(l.peer)
 			s.do(Send{To: l.peer, Msg: &Sync{Group: m.Group}})
 			return
 		}
 		// Where all have begun and wait for each other, somebody must give in: the
-		// smallest peer ID gets on.
+		// smallest peer ID gets on. Who opens again and again has only every other turn.
 		c.wait(c.peer)
 		s.begin(c, l, false)
+		c.gaveWay = l.peer
 	case going && c.ours && opening && s.cfg.Self < l.peer:
 		// Both began at once, and it answers ours. Or it was busy when ours came
 		// and now begins itself: then ours is not answered, and is repeated.
