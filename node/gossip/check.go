@@ -159,14 +159,23 @@ func (s *State) checkHolders(c *checks, b *bitset, id RumorID) {
 }
 
 func (s *State) checkWindows(c *checks) {
-	c.most("windows", len(s.windows), maxWindows)
-	for o, w := range s.windows {
-		c.most("spans in a window", len(w.spans), maxSpans)
-		for i, sp := range w.spans {
-			c.that(sp.lo <= sp.hi && (i == 0 || w.spans[i-1].hi < sp.lo && w.spans[i-1].hi+1 < sp.lo),
-				"the spans of epoch %d are not apart and ascending: %v", o.epoch, w.spans)
+	c.most("windows", s.windows.n, maxWindows)
+	all := 0
+	for _, w := range s.windows.latest {
+		runs := 0
+		for ; w != nil; w = w.before {
+			runs++
+			c.that(w.before == nil || !w.closed() && w.before.epoch < w.epoch, "the runs of one origin before epoch %d are out of order", w.epoch)
+			c.most("spans in a window", len(w.spans), maxSpans)
+			for i, sp := range w.spans {
+				c.that(sp.lo <= sp.hi && (i == 0 || w.spans[i-1].hi < sp.lo && w.spans[i-1].hi+1 < sp.lo),
+					"the spans of epoch %d are not apart and ascending: %v", w.epoch, w.spans)
+			}
 		}
+		c.most("runs of one origin", runs, maxRuns)
+		all += runs
 	}
+	c.that(all == s.windows.n, "%d windows, counted as %d", all, s.windows.n)
 }
 
 func (s *State) checkLinkBooks(c *checks) {

@@ -176,7 +176,7 @@
 //	privateShare…, stateShare…     and for one origin's; its oldest are evicted
 //	maxHeld, maxHeldBytes          rumors that wait for votes; more are put off (VerdictBusy)
 //	maxRefused                     IDs of rumors voted down; the oldest are forgotten
-//	maxWindows, maxSpans           remembered runs of nodes, and intervals in each
+//	maxWindows, maxRuns, maxSpans  remembered runs of nodes, of one node, and intervals in each
 //	maxMembers, maxRoutes          presences; more are put off. The ways to their origins
 //	maxAccusers, MaxLost           accusers remembered per member, and nodes that one presence accuses
 //	maxRedials                     lost neighbours that are dialled again soon
@@ -259,7 +259,8 @@
 //     origin's next rumors for old. Intervals have no front: a node that takes
 //     all of an origin's types keeps a single one, however long the run. Beyond
 //     maxSpans the lowest gap is closed, which may cost a rumor but never tells
-//     one twice.
+//     one twice. So are the lowest runs of a node that began more than maxRuns within
+//     the life of what it said.
 //   - Receipts count instead of naming. Links are ordered and reliable, so the
 //     nth verdict is about the nth push: one byte each instead of 32. Therefore
 //     nothing overtakes pushes but a node's own leave, after which it reads no

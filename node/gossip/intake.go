@@ -13,7 +13,8 @@ import "time"
 //     So an honest origin that speaks less than that is heard however loud others
 //     are, also where its rumors come by the same link as theirs.
 //   - Of each neighbour, origins that were never heard of: else who makes many keys
-//     has a turn with each, and fills the windows, which forget nothing.
+//     has a turn with each, and fills the windows, which forget nothing. One key has
+//     maxRuns of them at most.
 //   - Of each member, presences (presence.go): everybody keeps those of everybody.
 //
 // What is pushed in excess is put off (VerdictBusy) and what comes by a comparison is
@@ -113,7 +114,7 @@ func (s *State) forgetTurns() bool {
 
 // knowsOrigin reports whether a rumor's origin was heard of before.
 func (s *State) knowsOrigin(r *Rumor) bool {
-	return s.members[r.Origin] != nil || s.windows[origin{r.Origin, r.Epoch}] != nil
+	return s.members[r.Origin] != nil || s.windows.find(r) != nil
 }
 
 // admitsOrigin reports whether a neighbour may tell of an origin that was not heard

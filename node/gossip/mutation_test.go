@@ -91,6 +91,7 @@ var mutations = []mutation{
 	{"who has refuted is left alone", "suspect.go", "case m.safe.After(s.now):", "case false:", "TestRefuteGrace"},
 	{"of who sent something invalid nothing is verified beforehand", "foresee.go", "l == nil || l.invalid > 0", "l == nil", "TestForeseeForger"},
 	{"no more is verified beforehand than limits let in", "foresee.go", "cost := (so + 1) * intakeCost(r)", "cost := intakeCost(r)", "TestForeseeWithinLimits"},
+	{"one key has only so many windows", "window.go", "		w.spans, w.before = nil, nil\n		ws.n--\n", "", "TestRunsOfOneOrigin"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }
 

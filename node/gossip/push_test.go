@@ -152,10 +152,7 @@ func TestPushBusy(t *testing.T) {
 	if v := n.push("B", r); v != VerdictNew {
 		t.Errorf("verdict %d with room again", v)
 	}
-	n.s.windows = make(windows, maxWindows)
-	for i := range uint64(maxWindows) {
-		n.s.windows[origin{"other", i}] = &window{until: 1 << 60}
-	}
+	n.s.windows.n = maxWindows
 	if v := n.push("B", rumorOf(t, "Y", 1, "b")); v != VerdictBusy {
 		t.Errorf("verdict %d on one origin too many", v)
 	}

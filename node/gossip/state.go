@@ -146,7 +146,7 @@ func New(cfg Config) (*State, error) {
 		modules:         make(map[ModuleID]*module),
 		takers:          make(map[uint16]int),
 		store:           newStore(cfg.CacheSize, cfg.CacheBytes),
-		windows:         make(windows),
+		windows:         newWindows(),
 		missing:         make(map[ShortID]*missing),
 		bustle:          make(map[Group]*bustle),
 		sources:         make(map[sourceKey]*source),
@@ -324,7 +324,7 @@ func (s *State) expireWindows() time.Time {
 	// window also lives by the steady clock.
 	steady := s.first.UnixMilli() + s.now.Sub(s.first).Milliseconds()
 	s.windows.expire(min(s.millis(), steady))
-	if len(s.windows) == 0 {
+	if s.windows.n == 0 {
 		return time.Time{}
 	}
 	return s.now.Add(windowPause)

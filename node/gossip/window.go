@@ -8,6 +8,13 @@ import (
 const (
 	// maxSpans bounds the memory of one window: 512 spans of 16 bytes.
 	maxSpans = 512
+	// maxRuns is how many runs of one node have windows of their own: one key must not fill
+	// maxWindows, as it could by naming another epoch in each rumor. A node that begins more
+	// of them within the life of its rumors (an hour mostly, a day at most) is heard in each
+	// all the same, for its lowest runs are closed: nothing of these is told twice, and what
+	// had not come of them is missed. Fewer would cost messages of phones, whose nodes start
+	// a dozen times a day; more let fewer keys fill the windows.
+	maxRuns = 16
 	// windowPause is how often windows that may be forgotten are looked for.
 	windowPause = time.Minute
 )
@@ -18,7 +25,9 @@ const (
 // the lowest gap is closed: a rumor may then be missed, but none is ever told
 // twice. Nothing slides, so one wild number blocks nobody.
 type window struct {
-	spans []span // ascending, disjoint, not adjacent
+	epoch  uint64
+	before *window // of the run before it, nil = none
+	spans  []span  // ascending, disjoint, not adjacent; nil = closed: all up to this epoch counts as seen
 	// until is the latest expiry seen (Unix ms). The window may be forgotten
 	// after it, because a replay is refused as expired from then on.
 	until int64
@@ -76,37 +85,99 @@ type origin struct {
 	epoch uint64
 }
 
-// windows are the windows of all origins, at most maxWindows. Beyond that new
-// origins are refused rather than old ones forgotten, for forgetting a live
-// window would let its rumors be replayed.
-type windows map[origin]*window
+// windows are the windows of all origins, at most maxWindows and of each peer maxRuns.
+// Beyond that new origins are refused, and a peer's lowest runs closed, rather than old
+// ones forgotten, for forgetting a live window would let its rumors be replayed.
+type windows struct {
+	latest map[PeerID]*window // of the highest epoch; the others hang on it, descending
+	n      int                // of them all
+}
 
-func (ws windows) seen(r *Rumor) bool {
-	w := ws[origin{r.Origin, r.Epoch}]
-	return w != nil && w.seen(r.Seq)
+func newWindows() windows { return windows{latest: make(map[PeerID]*window)} }
+
+// find returns the window that r's run has, or is closed in, nil if there is none.
+func (ws *windows) find(r *Rumor) *window {
+	for w := ws.latest[r.Origin]; w != nil && w.epoch >= r.Epoch; w = w.before {
+		if w.epoch == r.Epoch || w.closed() {
+			return w
+		}
+	}
+	return nil
+}
+
+func (w *window) closed() bool { return w.spans == nil }
+
+func (ws *windows) seen(r *Rumor) bool {
+	w := ws.find(r)
+	return w != nil && (w.closed() || w.seen(r.Seq))
 }
 
 // mark notes r as seen; it reports false if there is no room for its origin.
-func (ws windows) mark(r *Rumor) bool {
-	o := origin{r.Origin, r.Epoch}
-	w := ws[o]
-	if w == nil {
-		if len(ws) >= maxWindows {
-			return false
-		}
-		w = new(window)
-		ws[o] = w
+func (ws *windows) mark(r *Rumor) bool {
+	switch w := ws.find(r); {
+	case w == nil && ws.n >= maxWindows:
+		return false
+	case w == nil:
+		ws.open(r)
+	case w.closed():
+		w.until = max(w.until, r.Expires)
+	default:
+		w.mark(r.Seq, r.Expires)
 	}
-	w.mark(r.Seq, r.Expires)
 	return true
+}
+
+// open begins the window of a run with its first rumor here.
+func (ws *windows) open(r *Rumor) {
+	w := &window{epoch: r.Epoch}
+	w.mark(r.Seq, r.Expires)
+	ws.n++
+	at := ws.latest[r.Origin]
+	if at == nil || at.epoch < r.Epoch {
+		w.before, ws.latest[r.Origin] = at, w
+	} else {
+		for at.before != nil && at.before.epoch > r.Epoch {
+			at = at.before
+		}
+		w.before, at.before = at.before, w
+	}
+	ws.closeLowest(r.Origin)
+}
+
+// closeLowest makes one of a peer's two lowest runs if there is one beyond maxRuns.
+func (ws *windows) closeLowest(p PeerID) {
+	w := ws.latest[p]
+	for range maxRuns - 1 {
+		if w = w.before; w == nil {
+			return
+		}
+	}
+	if w.before != nil {
+		w.until = max(w.until, w.before.until)
+		w.spans, w.before = nil, nil
+		ws.n--
+	}
 }
 
 // expire forgets the windows whose every rumor has expired for every clock
 // within MaxSkew.
-func (ws windows) expire(now int64) {
-	for o, w := range ws {
-		if w.until+2*MaxSkew.Milliseconds() < now {
-			delete(ws, o)
+func (ws *windows) expire(now int64) {
+	for p, first := range ws.latest {
+		left := first
+		for at := &left; *at != nil; {
+			if w := *at; w.until+2*MaxSkew.Milliseconds() < now {
+				*at = w.before
+				ws.n--
+			} else {
+				at = &w.before
+			}
+		}
+		switch left {
+		case first:
+		case nil:
+			delete(ws.latest, p)
+		default:
+			ws.latest[p] = left
 		}
 	}
 }

@@ -109,7 +109,7 @@ func TestWindowWildNumber(t *testing.T) {
 }
 
 func TestWindowsCap(t *testing.T) {
-	ws := make(windows)
+	ws := newWindows()
 	rumor := func(i int, epoch, seq uint64, expires int64) *Rumor {
 		return &Rumor{Header: Header{Origin: PeerID(fmt.Sprint(i)), Epoch: epoch, Seq: seq, Expires: expires}}
 	}
@@ -119,7 +119,7 @@ func TestWindowsCap(t *testing.T) {
 		}
 	}
 	late := rumor(0, 2, 1, 1<<40)
-	if ws.mark(late) || len(ws) != maxWindows {
+	if ws.mark(late) || ws.n != maxWindows {
 		t.Fatal("one run too many was let in")
 	}
 	if !ws.mark(rumor(5, 1, 2, 5)) {
@@ -128,13 +128,101 @@ func TestWindowsCap(t *testing.T) {
 	// A window lives on for as long as clocks may differ, both ways.
 	skew := 2 * MaxSkew.Milliseconds()
 	ws.expire(skew)
-	if len(ws) != maxWindows {
-		t.Errorf("%d windows are left of %d that could still be replayed", len(ws), maxWindows)
+	if ws.n != maxWindows {
+		t.Errorf("%d windows are left of %d that could still be replayed", ws.n, maxWindows)
 	}
 	ws.expire(skew + 1)
-	if len(ws) != maxWindows-1 || !ws.mark(late) {
+	if ws.n != maxWindows-1 || !ws.mark(late) {
 		t.Error("an expired window makes no room")
 	}
+}
+
+// One key fills no more than maxRuns windows, however many epochs it names, and keeps
+// nobody else out. It is heard in each of them, and nothing of any is told twice.
+func TestRunsOfOneOrigin(t *testing.T) {
+	n := alone(t, func(c *Config) { c.CacheSize = 1 }) // so that windows alone know what was seen
+	n.subscribe(1, false, 7)
+	n.up("B", 7)
+	n.push("B", presenceOf(t, "Z", 1, Presence{})) // a member: no stranger's allowance is asked for
+	run := func(epoch, seq uint64) *Rumor {
+		return rumorOf(t, "Z", seq, "x", func(h *Header) { h.Epoch = epoch })
+	}
+	const runs = 10 * maxRuns
+	taken := func(r *Rumor) bool {
+		before := n.s.count.Accepted
+		n.recv("B", &Push{Rumor: r, Hops: 1})
+		return n.s.count.Accepted > before
+	}
+	for epoch := range uint64(runs) {
+		if !taken(run(epoch+1, 1)) {
+			t.Fatalf("run %d is not heard", epoch+1)
+		}
+	}
+	if n.s.windows.n != maxRuns {
+		t.Errorf("one key has %d windows, at most %d", n.s.windows.n, maxRuns)
+	}
+	for epoch := range uint64(runs) {
+		if taken(run(epoch+1, 1)) {
+			t.Errorf("what run %d said is told twice", epoch+1)
+		}
+	}
+	if taken(run(runs-maxRuns, 2)) {
+		t.Error("a closed run is heard")
+	}
+	if !taken(run(runs-maxRuns+2, 2)) || !taken(run(runs+5, 1)) || !taken(run(runs+2, 1)) {
+		t.Error("a run that is not closed is not heard")
+	}
+	if taken(run(runs+2, 1)) || n.s.windows.n != maxRuns {
+		t.Errorf("after a run between others there are %d windows, at most %d", n.s.windows.n, maxRuns)
+	}
+}
+
+// Whatever runs a peer has had, in whatever order: what was seen stays seen until it has
+// expired, and only what is up to a closed run is missed.
+func TestRunsAreASet(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ws := newWindows()
+		type said struct{ epoch, seq uint64 }
+		until := make(map[said]int64)
+		of := func(n said, expires int64) *Rumor {
+			return &Rumor{Header: Header{Origin: "Z", Epoch: n.epoch, Seq: n.seq, Expires: expires}}
+		}
+		now, closed := int64(0), uint64(0)
+		for range rapid.IntRange(0, 200).Draw(t, "rumors") {
+			n := said{rapid.Uint64Range(1, 3*maxRuns).Draw(t, "epoch"), rapid.Uint64Range(1, 4).Draw(t, "seq")}
+			if _, was := until[n]; ws.seen(of(n, 0)) != was && n.epoch > closed {
+				t.Fatalf("%v seen: %v", n, !was)
+			}
+			if !ws.seen(of(n, 0)) {
+				until[n] = now + 2*MaxSkew.Milliseconds() + rapid.Int64Range(0, 10).Draw(t, "life")
+				if !ws.mark(of(n, until[n])) {
+					t.Fatal("no room")
+				}
+				until[n] += 2 * MaxSkew.Milliseconds()
+			}
+			if rapid.IntRange(0, 20).Draw(t, "pause") == 0 {
+				now += MaxSkew.Milliseconds()
+				ws.expire(now)
+			}
+			runs := 0
+			for w := ws.latest["Z"]; w != nil; w = w.before {
+				if runs++; w.closed() {
+					closed = max(closed, w.epoch)
+				}
+			}
+			if runs != ws.n || runs > maxRuns {
+				t.Fatalf("%d runs, counted as %d, at most %d", runs, ws.n, maxRuns)
+			}
+			for n, at := range until {
+				if at >= now && !ws.seen(of(n, 0)) {
+					t.Fatalf("%v was forgotten", n)
+				}
+				if at < now && !ws.seen(of(n, 0)) {
+					delete(until, n)
+				}
+			}
+		}
+	})
 }
 
 // A full set of windows takes in new origins again after the old ones have
@@ -145,8 +233,8 @@ func TestWindowsExpireWithEmptyStore(t *testing.T) {
 	n.up("B", 7)
 	n.push("B", rumorOf(t, "Z", 1, "a", func(h *Header) { h.Expires = h.Created + 60_000 }))
 	n.wait(10 * windowPause)
-	if len(n.s.windows) != 0 || len(n.s.store.entries) != 0 {
-		t.Errorf("%d windows outlive their rumors", len(n.s.windows))
+	if n.s.windows.n != 0 || len(n.s.store.entries) != 0 {
+		t.Errorf("%d windows outlive their rumors", n.s.windows.n)
 	}
 	if at := n.s.due[taskWindows]; !at.IsZero() {
 		t.Error("a node without windows looks for old ones")
