@@ -26,6 +26,10 @@ const (
 	// A later number is heeded numberPause after the one before: who makes them up
 	// cannot keep the network busy.
 	numberPause = 5 * time.Second
+	// A number that is more than maxAhead later than the present one is made up: at one in
+	// numberPause an honest landmark needs two months for so many. If it went above one
+	// that is half of all numbers ahead, all others would take its next for a past one.
+	maxAhead = 1 << 20
 	// Distances are gathered for waveDelay, and half as much again at random, so that
 	// the shortest way is known before it is told, and one message tells of many.
 	waveDelay = 100 * time.Millisecond
@@ -119,6 +123,9 @@ func (s *State) onNear(l *link, m *Have) {
 			t.children.clear(l.slot)
 			t.former.set(l.slot)
 			t.until = s.now.Add(formerChild)
+		}
+		if (t.known || t.self) && int32(d.Number-t.number) > maxAhead {
+			continue
 		}
 		later := raisedAbove(d.Number, t.number)
 		if t.self {

@@ -223,6 +223,32 @@ func TestMadeUpNumbers(t *testing.T) {
 	}
 }
 
+// A number that nobody can have come to is heeded neither of another landmark nor of this
+// node itself, which would go beyond it, and then be taken for long past by all others.
+func TestNumberFarAhead(t *testing.T) {
+	n, l := inForest(t)
+	n.recv("A", near(l, 5, 20, false))
+	n.wait(numberPause + time.Second)
+	n.recv("B", near(l, 5+1<<31-1, 0, false))
+	n.wait(time.Second)
+	if got := said(t, n, "A"); got.Number != 5 || !got.Parent {
+		t.Errorf("after a lie of B the next hop is told %+v", got)
+	}
+	v := n.s.grove(7)
+	own := landmarkOf(7, "M")
+	v.roster, v.made = []uint64{own}, n.w.now // from now on it is one
+	v.heard = waveRumors
+	n.push("A", rumorOf(t, "Y", 1, "one more"))
+	for _, c := range []struct{ said, want uint32 }{{1 << 31, 1}, {maxAhead + 2, 1}, {maxAhead + 1, maxAhead + 2}} {
+		n.recv("A", near(own, c.said, 50, false))
+		n.wait(numberPause + time.Second)
+		if got := v.tree(own).number; got != c.want {
+			t.Errorf("after somebody said %d its own number is %d, want %d", c.said, got, c.want)
+		}
+		v.made = n.w.now
+	}
+}
+
 // Only members are landmarks, whoever is named, and not in small networks.
 func TestNoLandmark(t *testing.T) {
 	n, l := inForest(t)

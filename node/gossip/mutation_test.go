@@ -73,6 +73,7 @@ var mutations = []mutation{
 	{"relayed links carry little", "relayed.go", "return !l.relayed || r.Size() <= relayedRumor", "return true", "TestRelayedLinksCarryLittle"},
 	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},
 	{"ways to landmarks make no circles", "distance.go", " || !fresh && o.distance >= t.least {", " {", "TestNearestWay"},
+	{"no number of a landmark leaps", "distance.go", "int32(d.Number-t.number) > maxAhead", "false", "TestNumberFarAhead"},
 	{"made-up numbers of landmarks are heeded seldom", "distance.go", "if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {", "if false {", "TestMadeUpNumbers"},
 	{"a landmark uses its own tree", "landmark.go", "		return t.landmark\n", "		_ = t\n", "TestOwnTree"},
 	{"who knows no landmarks is pushed to by the shared tree", "landmark.go", "if t == nil || !t.grove.aware.has(l.slot) {", "if t == nil {", "TestUnaware"},
