@@ -42,7 +42,12 @@ func (s *State) checkStore(c *checks) {
 	st := s.store
 	var n [3]int
 	var size [3]int
+	proofs := 0
 	for id, e := range st.entries {
+		if e.proof {
+			proofs += e.r.Size()
+			c.that(e.state == refused && slices.Contains(st.proofs, e), "rumor %v in state %d is a proof that is not listed", id, e.state)
+		}
 		c.that(e.r.ID == id, "rumor %v is stored as %v", e.r.ID, id)
 		n[e.state]++
 		size[e.state] += e.r.Size()
@@ -63,6 +68,8 @@ func (s *State) checkStore(c *checks) {
 	}
 	c.most("rumors held", st.held, maxHeld)
 	c.most("bytes held", st.heldBytes, maxHeldBytes)
+	c.that(proofs == st.proofBytes, "%d bytes of proofs, counted as %d", proofs, st.proofBytes)
+	c.most("bytes of proofs", st.proofBytes, maxProofBytes)
 	c.most("rumors refused", n[refused], maxRefused)
 	c.most("refused IDs", len(st.refused), maxRefused)
 	arrived := make(map[Group]int)

@@ -72,6 +72,8 @@ func TestCheck(t *testing.T) {
 		"has a ballot: true":            func(s *State) { pick(s, kept).ballot = new(ballot) },
 		"has a ballot: false":           func(s *State) { pick(s, held).ballot = nil },
 		"does not count as seen":        func(s *State) { clear(s.windows.latest) },
+		"bytes of proofs, counted as 5": func(s *State) { s.store.proofBytes = 5 },
+		"a proof that is not listed":    func(s *State) { pick(s, refused).proof = true },
 		"is in no group":                func(s *State) { s.store.groups[7].remove(pointOf(pick(s, kept).r)) },
 		"is not the newest":             func(s *State) { clear(s.store.newest) },
 		"at the end of their way":       func(s *State) { s.store.arrived[8] = 1 },

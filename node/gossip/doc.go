@@ -194,7 +194,7 @@
 //	strangersBurst, maxTurns       and of unheard-of origins; origins that are served in turn
 //	renewalBurst                   presences of one node at once
 //	maxResent, maxResends          rumors that a neighbour is given again, and how often
-//	maxTwofaced                    origins remembered to have equivocated
+//	maxTwofaced, maxProofBytes     origins remembered to have equivocated, and the proofs
 //	greedyShare                    of a full store, for one origin
 //	samplerSlots                   peers in the sample
 //	maxDials                       dials under way

@@ -66,6 +66,8 @@ var mutations = []mutation{
 	{"a rumor is given again so often", "reconcile.go", "if holders.has(l.slot) && !l.mayResend(id, s.now) {", "if false {", "TestResends"},
 	{"who signs two rumors with one number is noticed", "push.go", "		s.heedTwin(l, r)\n", "", "TestEquivocation"},
 	{"who fills the store makes room", "fair.go", "if _, p := sh.greediest(); p != nil {", "if _, p := sh.greediest(); p != nil && false {", "TestFairEviction"},
+	{"only so many bytes of proofs are kept", "twofaced.go", "for st.proofBytes > maxProofBytes ||", "for", "TestProofsAreBounded"},
+	{"an old version of a state brings nothing back", "twofaced.go", "if s.store.outdated(r) {", "if false {", "TestOldTwinBringsNothingBack"},
 	{"two nodes with one hostkey fight slowly", "copied.go", "	return s.copied.dialled.Add(copyDialPause)\n", "	return time.Time{}\n", "TestCopyDialsSlowly"},
 	{"dead links are given up", "link.go", "case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:", "case false:", "TestDeadLink"},
 	{"the DHT does not choose the neighbours", "dhtshare.go", "case c.source != SourceKademlia || n < s.dhtLinks():", "case true:", "TestDHTIsOneSourceOfMany"},

@@ -83,6 +83,9 @@ type store struct {
 
 	held, heldBytes int
 	refused         []RumorID // oldest first
+
+	proofs     []*entry // of equivocations (twofaced.go), oldest first, and some that are none any more
+	proofBytes int
 }
 
 func newStore(limit, limitBytes int) *store {
@@ -218,8 +221,7 @@ func (st *store) refuse(e *entry) {
 	st.heldBytes -= e.r.Size()
 	e.state = refused
 	e.endBallot()
-	// The payload is what costs; the header is needed to find the entry again.
-	e.r = &Rumor{Header: e.r.Header, ID: e.r.ID}
+	e.r = e.r.idOnly()
 	if k := (stateKey{e.r.Origin, e.r.DataType, e.r.Key}); st.newest[k] != nil && st.newest[k].ID == e.r.ID {
 		st.newest[k] = e.r
 	}
@@ -267,6 +269,8 @@ func (st *store) remove(e *entry) {
 		e.endBallot()
 	case kept:
 		st.shelfOf(e.r).remove(e.r)
+	case refused:
+		st.dropProof(e)
 	}
 }
 
@@ -297,6 +301,12 @@ func (st *store) superseded(r *Rumor) bool {
 	}
 	old := st.newest[stateKey{r.Origin, r.DataType, r.Key}]
 	return old != nil && !r.version().newer(old.version())
+}
+
+// outdated reports whether r is a state rumor that is older than the newest one.
+func (st *store) outdated(r *Rumor) bool {
+	newest := st.newest[stateOf(r)]
+	return r.Kind == KindState && newest != nil && newest.version().newer(r.version())
 }
 
 // expire forgets what is no longer alive and returns when that happens next,

@@ -12,6 +12,10 @@ const (
 	// twofacedMemory is for how long.
 	maxTwofaced    = 256
 	twofacedMemory = time.Hour
+	// maxProofBytes bounds the rumors that are kept whole as proofs, which is for
+	// twofacedMemory. What is beyond it goes, the oldest first: everybody has it by then,
+	// and only its ID is needed here.
+	maxProofBytes = 4 << 20
 )
 
 // number names what an origin may say once.
@@ -49,9 +53,35 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	}
 	s.twofaced[r.Origin] = s.now
 	s.do(PeerEvent{r.Origin, PeerEquivocated})
+	if s.store.outdated(r) {
+		return // the store goes by the newest version that came
+	}
 	// Whoever lacks it fetches it, and has the proof, too.
 	e := s.remember(r)
-	e.r, e.proof, e.from = r, true, l.peer
+	e.from = l.peer
 	e.holders.set(l.slot)
+	s.store.addProof(e, r)
 	s.news(groupOf(r), l.peer)
 }
+
+// addProof keeps a rumor of which only the ID was remembered whole, to give it away.
+func (st *store) addProof(e *entry, r *Rumor) {
+	e.r, e.proof = r, true
+	st.proofBytes += r.Size()
+	st.proofs = append(st.proofs, e)
+	for st.proofBytes > maxProofBytes || e.learnt.Sub(st.proofs[0].learnt) >= twofacedMemory {
+		st.dropProof(st.proofs[0])
+		st.proofs = st.proofs[1:]
+	}
+}
+
+// dropProof leaves of a proof what is remembered of anything refused.
+func (st *store) dropProof(e *entry) {
+	if e.proof {
+		st.proofBytes -= e.r.Size()
+		e.r, e.proof = e.r.idOnly(), false
+	}
+}
+
+// idOnly is a rumor without what costs memory: its header is needed to find it again.
+func (r *Rumor) idOnly() *Rumor { return &Rumor{Header: r.Header, ID: r.ID} }
