@@ -231,6 +231,7 @@ func (s *State) checkLinkBooks(c *checks) {
 	c.most("types with landmarks", len(s.groves), maxGroves)
 	for g, v := range s.groves {
 		c.most("landmarks of a type", len(v.trees), maxHeeded)
+		c.that(s.takesPart(g), "group %d has landmarks and no takers", g)
 		c.that(v.group == g && slices.IsSortedFunc(v.trees, func(a, b *landmarkTree) int { return cmp.Compare(a.landmark, b.landmark) }), "the landmarks of group %d are out of order", g)
 		for _, t := range v.trees {
 			c.that(len(t.offers) <= len(s.linkOrder) && t.parent < len(t.offers), "%d neighbours told of a landmark, the one in slot %d is next", len(t.offers), t.parent)

@@ -30,7 +30,7 @@ const (
 	// nodes do not quite agree who the landmarks are, so as many more are heeded.
 	maxLandmarks = 32
 	maxHeeded    = 2 * maxLandmarks
-	// maxGroves bounds the types that have landmarks.
+	// maxGroves bounds the types that have landmarks here, of those that are taken.
 	maxGroves = 16
 	// A wave costs every node about 10 KB, so it should be for as many rumors.
 	waveRumors = 50
@@ -300,21 +300,26 @@ func (s *State) grovesInOrder() []Group {
 // is taken at once.
 func (s *State) treesLose(l *link) {
 	for _, v := range s.groves {
-		v.aware.clear(l.slot)
-		for _, t := range v.trees {
-			t.children.clear(l.slot)
-			t.former.clear(l.slot)
-			if l.slot < len(t.offers) {
-				t.offers[l.slot] = wayOffer{}
-			}
-			if t.told == l.slot {
-				t.told = -1
-			}
-			if t.parent == l.slot {
-				s.bereft = s.now
-				t.parent, t.due = -1, s.now
-				s.after(taskLandmarks, 0)
-			}
+		s.groveLoses(v, l)
+	}
+}
+
+// groveLoses forgets a link in the trees of one group.
+func (s *State) groveLoses(v *grove, l *link) {
+	v.aware.clear(l.slot)
+	for _, t := range v.trees {
+		t.children.clear(l.slot)
+		t.former.clear(l.slot)
+		if l.slot < len(t.offers) {
+			t.offers[l.slot] = wayOffer{}
+		}
+		if t.told == l.slot {
+			t.told = -1
+		}
+		if t.parent == l.slot {
+			s.bereft = s.now
+			t.parent, t.due = -1, s.now
+			s.after(taskLandmarks, 0)
 		}
 	}
 }

@@ -86,6 +86,63 @@ func TestNearestWay(t *testing.T) {
 	}
 }
 
+// Who stops taking a type is next hop and child in none of its trees: another way is
+// taken at once, and the rumor that comes goes by that. In the trees of other types it stays.
+func TestWayByWhoStopsTaking(t *testing.T) {
+	n, l := inForest(t)
+	n.module(2, 8)
+	for _, p := range []PeerID{"A", "B", "C"} {
+		n.recv(p, &Interests{Types: []uint16{7, 8}})
+	}
+	n.recv("A", near(l, 1, 20, false))
+	n.recv("B", near(l, 1, 10, false))
+	n.recv("C", near(l, 1, 900, true))
+	n.wait(time.Second)
+	if got := said(t, n, "B"); !got.Parent {
+		t.Fatalf("B, which is nearest, is told %+v", got)
+	}
+	n.forget()
+	n.recv("B", &Interests{Types: []uint16{8}})
+	n.recv("C", &Interests{Types: []uint16{8}})
+	n.wait(time.Second)
+	tree := n.s.grove(7).tree(l)
+	if got := said(t, n, "A"); !got.Parent || tree.parent != n.s.links["A"].slot {
+		t.Errorf("A, by which there is a way, is told %+v", got)
+	}
+	for _, p := range []PeerID{"B", "C"} {
+		slot := n.s.links[p].slot
+		if tree.has(slot, n.w.now) || n.s.isAware(n.s.links[p], 7) {
+			t.Errorf("%s is in the tree still", p)
+		}
+		for _, m := range sent[*Have](n, p) {
+			if m.Group == 7 {
+				t.Errorf("%s is told %+v", p, m)
+			}
+		}
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// The trees of a type that is not taken any more make room for those of others.
+func TestGrovesAreGivenBack(t *testing.T) {
+	n := alone(t)
+	for i := range uint16(2 * maxGroves) {
+		n.module(ModuleID(i+1), 100+i)
+		if n.s.grove(GroupOf(100+i)) == nil {
+			t.Fatalf("type %d, one after the other, has no trees", i+1)
+		}
+		n.do(ModuleGone{ModuleID(i + 1)})
+	}
+	if len(n.s.groves) != 0 {
+		t.Errorf("trees of %d types that nobody takes are left", len(n.s.groves))
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A rumor that travels by a landmark's tree goes to the next hop and to those
 // whose next hop this node is, and others hear of it.
 func TestLandmarkTree(t *testing.T) {

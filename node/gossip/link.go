@@ -330,10 +330,15 @@ func (s *State) onReceived(ev Received) {
 }
 
 // onInterests replaces what a neighbour takes. Types that are shared from now
-// on are compared.
+// on are compared, and those that are not have no ways to landmarks by it.
 func (s *State) onInterests(l *link, m *Interests) {
 	before := slices.Clone(l.interests)
 	l.setInterests(newTypeSet(m.Types))
+	for _, t := range before {
+		if v := s.groves[GroupOf(t)]; v != nil && !l.interests.has(t) {
+			s.groveLoses(v, l) // it hands nothing of this on any more
+		}
+	}
 	for _, t := range m.Types {
 		switch {
 		case before.has(t):

@@ -208,6 +208,7 @@ func (s *State) onModuleGone(ev ModuleGone) {
 	for t := range m.types {
 		if s.takers[t]--; s.takers[t] == 0 {
 			delete(s.takers, t)
+			delete(s.groves, GroupOf(t)) // there is room for those of maxGroves types
 		}
 	}
 	if len(s.takers) < before {
