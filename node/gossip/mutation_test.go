@@ -62,6 +62,7 @@ var mutations = []mutation{
 	{"who makes up rumors does not use up another's rate", "carried.go", "rate.has(1, s.now, carriedBurst, carriedPause)", "rate.take(s.now, carriedBurst, carriedPause)", "TestMadeUpTakesNoRate"},
 	{"a neighbour may tell of only so many unheard-of origins", "intake.go", "if l.meter.origins.take(s.now, strangersBurst, strangersPause) {", "if true {", "TestUnheardOfOrigins"},
 	{"to come again gives no new allowance", "allowance.go", "			s.meters[p] = m\n", "			_ = p\n", "TestUnheardOfOrigins"},
+	{"a presence that was compared prunes nothing", "prune.go", " || g == GroupPresence && s.compared(m.Rumor):", ":", "TestComparedPresencePrunesNothing"},
 	{"presences of one node are taken so often", "presence.go", "case m != nil && !m.renewals.has(1, s.now, renewalBurst, renewalPause):", "case false:", "TestPresenceFlood"},
 	{"a rumor is given again so often", "reconcile.go", "if holders.has(l.slot) && !l.mayResend(id, s.now) {", "if false {", "TestResends"},
 	{"who signs two rumors with one number is noticed", "push.go", "		s.heedTwin(l, r)\n", "", "TestEquivocation"},

@@ -34,6 +34,7 @@ type member struct {
 	hops    uint8
 	holders bitset
 	hurried bool // it is flooded
+	filled  bool // it came by a comparison first
 
 	renewals allowance // that are taken at once
 
@@ -273,6 +274,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	}
 	s.count.Accepted++
 	if filled {
+		m.filled = true
 		s.news(GroupPresence, l.peer)
 		return VerdictNew
 	}
@@ -295,6 +297,12 @@ func (p *Presence) inHurry() bool { return p.Left || p.Refutes }
 func (s *State) hurried(r *Rumor) bool {
 	m := s.members[r.Origin]
 	return m != nil && m.r.ID == r.ID && m.hurried
+}
+
+// compared reports whether a presence that is known came by a comparison first.
+func (s *State) compared(r *Rumor) bool {
+	m := s.members[r.Origin]
+	return m != nil && m.r.ID == r.ID && m.filled
 }
 
 // setMember notes the newest presence of a node.

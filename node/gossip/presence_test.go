@@ -201,6 +201,25 @@ func TestRejoin(t *testing.T) {
 	}
 }
 
+// A presence that came by a comparison, which is no way, and then by a push takes no link
+// out of the tree; its next one does.
+func TestComparedPresencePrunesNothing(t *testing.T) {
+	n := alone(t)
+	n.up("B")
+	n.up("C")
+	l := n.s.links["C"]
+	r := presenceOf(t, "Z", 1, Presence{})
+	n.recv("B", &Fill{r, 1})
+	if v := n.push("C", r); v != VerdictKnown || l.lazy[GroupPresence] {
+		t.Errorf("after a comparison a push has verdict %d, and makes its link lazy: %v", v, l.lazy[GroupPresence])
+	}
+	r = presenceOf(t, "Z", 2, Presence{})
+	n.push("B", r)
+	if v := n.push("C", r); v != VerdictDuplicate || !l.lazy[GroupPresence] {
+		t.Errorf("after a push another has verdict %d, and makes its link lazy: %v", v, l.lazy[GroupPresence])
+	}
+}
+
 // Who was never heard of and left is no news.
 func TestLeaveOfStranger(t *testing.T) {
 	n := alone(t)

@@ -39,7 +39,7 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 	switch {
 	case m.Rumor.TTL != 0 || s.cfg.Push == PushFlood || g == GroupPresence && s.hurried(m.Rumor):
 		return VerdictKnown // it was flooded
-	case e != nil && e.filled:
+	case e != nil && e.filled || g == GroupPresence && s.compared(m.Rumor):
 		return VerdictKnown // the first copy came by a comparison, which is no way
 	case m.Landmark != 0 || e != nil && e.landmark != 0 && s.isAware(l, g):
 		l.acquit(m.Rumor.ID)
