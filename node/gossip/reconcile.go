@@ -345,14 +345,21 @@ func (l *link) mayResend(id RumorID, now time.Time) bool {
 }
 
 // rememberSeen notes the ID of a rumor that its window says was seen, but that
-// the store does not have: else it would be fetched again and again.
+// the store does not have: else it would be fetched again and again. It has a signature
+// checked, so it counts among what the neighbour may tell.
 func (s *State) rememberSeen(l *link, r *Rumor) {
 	if !s.takesPart(groupOf(r)) || r.Expires <= s.millis() || r.Created < s.floor(groupOf(r)) || s.store.superseded(r) {
+		return
+	}
+	admission := s.admit(l, r)
+	if admission == putOff {
+		s.count.TooFast++
 		return
 	}
 	if _, ok := s.verify(l, r, s.millis()); !ok {
 		return
 	}
+	s.pay(admission, r)
 	s.remember(r)
 }
 

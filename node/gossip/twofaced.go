@@ -28,7 +28,7 @@ func numberOf(r *Rumor) number { return number{origin{r.Origin, r.Epoch}, r.Seq}
 
 // heedTwin looks whether a rumor whose number was seen is another than the one
 // that is stored. One proof for each origin is enough, so it is looked for at the
-// price of one signature in twofacedMemory.
+// price of one signature in twofacedMemory, and within what the neighbour may tell.
 func (s *State) heedTwin(l *link, r *Rumor) {
 	first := s.store.numbers[numberOf(r)]
 	if first == nil || first.r.ID == r.ID || r.Expires <= s.millis() || !s.takesPart(groupOf(r)) {
@@ -37,20 +37,18 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	if at, known := s.twofaced[r.Origin]; known && s.now.Sub(at) < twofacedMemory {
 		return
 	}
+	if !s.twofacedRoom() {
+		return
+	}
+	admission := s.admit(l, r)
+	if admission == putOff {
+		return
+	}
 	if _, ok := s.verify(l, r, s.millis()); !ok {
 		return
 	}
+	s.pay(admission, r)
 	s.count.Equivocations++
-	if len(s.twofaced) >= maxTwofaced {
-		for o, at := range s.twofaced {
-			if s.now.Sub(at) >= twofacedMemory {
-				delete(s.twofaced, o)
-			}
-		}
-	}
-	if len(s.twofaced) >= maxTwofaced {
-		return // counted, not remembered
-	}
 	s.twofaced[r.Origin] = s.now
 	s.do(PeerEvent{r.Origin, PeerEquivocated})
 	if s.store.outdated(r) {
@@ -62,6 +60,20 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	e.holders.set(l.slot)
 	s.store.addProof(e, r)
 	s.news(groupOf(r), l.peer)
+}
+
+// twofacedRoom reports whether one more origin can be remembered to have equivocated.
+// Else nothing is looked at: what is not remembered would be looked at again and again.
+func (s *State) twofacedRoom() bool {
+	if len(s.twofaced) < maxTwofaced {
+		return true
+	}
+	for o, at := range s.twofaced {
+		if s.now.Sub(at) >= twofacedMemory {
+			delete(s.twofaced, o)
+		}
+	}
+	return len(s.twofaced) < maxTwofaced
 }
 
 // addProof keeps a rumor of which only the ID was remembered whole, to give it away.

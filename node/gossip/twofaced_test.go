@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Proofs of equivocation are kept whole up to so many bytes, and for so long; of those
@@ -83,5 +84,56 @@ func TestOldTwinBringsNothingBack(t *testing.T) {
 	mustEqual(t, "told", n.told(1), []string{"first", "newest"})
 	if err := n.s.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whose equivocations cannot be remembered any more costs no signature.
+func TestFullTableChecksNoTwins(t *testing.T) {
+	verifier := &asked{}
+	n := alone(t, func(c *Config) { c.Verifier = verifier })
+	n.module(1, 7)
+	n.up("B", 7)
+	for i := range maxTwofaced + 1 {
+		o := PeerID(fmt.Sprint("o", i))
+		n.recv("B", &Push{Rumor: rumorOf(t, o, 1, "one"), Hops: 1})
+		verifier.whose = nil
+		n.recv("B", &Push{Rumor: rumorOf(t, o, 1, "two"), Hops: 1})
+		if got := len(verifier.whose); (got == 1) != (i < maxTwofaced) {
+			t.Fatalf("at the %d. origin that equivocates %d signatures are checked", i+1, got)
+		}
+	}
+	n.wait(twofacedMemory - time.Minute) // what was said lives for an hour
+	n.s.twofaced["o0"] = n.w.now.Add(-twofacedMemory)
+	n.recv("B", &Push{Rumor: rumorOf(t, "new", 1, "one"), Hops: 1})
+	n.recv("B", &Push{Rumor: rumorOf(t, "new", 1, "two"), Hops: 1})
+	if n.s.twofaced["new"].IsZero() || len(n.s.twofaced) != maxTwofaced {
+		t.Error("there is no room for a new one when an old one is forgotten")
+	}
+}
+
+// What a neighbour may not tell any more is not looked at to remember its ID, or as a
+// proof, either.
+func TestNothingIsLookedAtBeyondTheIntake(t *testing.T) {
+	verifier := &asked{}
+	n := alone(t, func(c *Config) { c.Verifier, c.CacheSize = verifier, 1 })
+	n.module(1, 7)
+	n.up("B", 7)
+	n.push("B", presenceOf(t, "Z", 1, Presence{}))
+	seen := rumorOf(t, "Z", 2, "seen")
+	n.s.windows.mark(seen)
+	n.push("B", rumorOf(t, "Z", 3, "one"))
+	n.s.intake.turns["Z"] = &allowance{at: n.w.now}
+	n.s.links["B"].meter.rumors = allowance{at: n.w.now}
+	verifier.whose = nil
+	n.recv("B", &Fill{seen, 1})
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 3, "two"), Hops: 1})
+	if got := len(verifier.whose); got != 0 {
+		t.Errorf("%d signatures are checked", got)
+	}
+	n.wait(time.Second)
+	n.recv("B", &Fill{seen, 1})
+	n.recv("B", &Push{Rumor: rumorOf(t, "Z", 3, "two"), Hops: 1})
+	if got := len(verifier.whose); got != 2 || n.s.store.entries[seen.ID] == nil || n.s.count.Equivocations != 1 {
+		t.Errorf("a second later %d signatures are checked, and %d equivocations noticed", got, n.s.count.Equivocations)
 	}
 }
