@@ -324,6 +324,15 @@ func (s *State) groveLoses(v *grove, l *link) {
 	}
 }
 
+// tellWays tells a neighbour again where the landmarks of all types are that it takes.
+func (s *State) tellWays(l *link) {
+	for _, g := range s.grovesInOrder() {
+		if l.wants(g) {
+			s.treesGain(l, g)
+		}
+	}
+}
+
 // treesGain tells a neighbour that begins to take a type where its landmarks are.
 func (s *State) treesGain(l *link, g Group) {
 	if v := s.groves[g]; v != nil && len(v.trees) > 0 {

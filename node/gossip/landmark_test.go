@@ -125,6 +125,31 @@ func TestWayByWhoStopsTaking(t *testing.T) {
 	}
 }
 
+// What was said of a landmark and did not get through is said again: else the next hop
+// would not know that it is, and be blamed for what it does not bring.
+func TestDroppedWaysAreToldAgain(t *testing.T) {
+	n, l := inForest(t)
+	n.recv("A", near(l, 1, 20, false))
+	n.wait(time.Second)
+	list := sent[*Have](n, "A")
+	lost := list[len(list)-1]
+	if len(lost.Near) != 1 || !lost.Near[0].Parent {
+		t.Fatalf("the next hop is told %+v", lost)
+	}
+	n.forget()
+	n.do(SendDropped{To: "A", Msg: lost})
+	n.do(SendDropped{To: "B", Msg: &Have{Group: 7, IDs: []ShortID{{1}}}})
+	n.wait(2 * time.Second)
+	if got := said(t, n, "A"); got != lost.Near[0] {
+		t.Errorf("A is told %+v, want %+v again", got, lost.Near[0])
+	}
+	for _, m := range sent[*Have](n, "B") {
+		if len(m.Near) > 0 {
+			t.Errorf("B, which knows, is told %+v", m.Near)
+		}
+	}
+}
+
 // The trees of a type that is not taken any more make room for those of others.
 func TestGrovesAreGivenBack(t *testing.T) {
 	n := alone(t)

@@ -52,6 +52,7 @@ type link struct {
 	invalid    int
 	retry      bool // something did not get through: compare stores
 	untold     bool // our Interests did not get through
+	waysUntold bool // nor did how far landmarks are, and whether it is the next hop
 
 	heard  time.Time // when the last message came
 	pinged time.Time // when the last ping went, zero = answered
@@ -428,6 +429,10 @@ func (s *State) checkLinks() time.Time {
 		if l.untold {
 			l.untold = false
 			s.do(Send{To: l.peer, Msg: &Interests{s.interests(), s.cfg.Carry}})
+		}
+		if l.waysUntold {
+			l.waysUntold = false
+			s.tellWays(l)
 		}
 		if l.retry {
 			l.retry = false

@@ -79,6 +79,7 @@ var mutations = []mutation{
 	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},
 	{"ways to landmarks make no circles", "distance.go", " || !fresh && o.distance >= t.least {", " {", "TestNearestWay"},
 	{"who stops taking a type leaves its trees", "link.go", "			s.groveLoses(v, l) // it hands nothing of this on any more\n", "", "TestWayByWhoStopsTaking"},
+	{"who is a next hop is told until it knows", "push.go", "		l.waysUntold = l.waysUntold || len(m.Near) > 0\n", "", "TestDroppedWaysAreToldAgain"},
 	{"no number of a landmark leaps", "distance.go", "int32(d.Number-t.number) > maxAhead", "false", "TestNumberFarAhead"},
 	{"made-up numbers of landmarks are heeded seldom", "distance.go", "if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {", "if false {", "TestMadeUpNumbers"},
 	{"a landmark uses its own tree", "landmark.go", "		return t.landmark\n", "		_ = t\n", "TestOwnTree"},

@@ -407,6 +407,7 @@ func (s *State) onSendDropped(ev SendDropped) {
 		return
 	case *Have:
 		s.withdraw(l, m.Group, m.IDs)
+		l.waysUntold = l.waysUntold || len(m.Near) > 0
 	case *Interests:
 		l.untold = true
 	case *PeersRequest:
