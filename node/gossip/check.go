@@ -205,17 +205,17 @@ func (s *State) checkLinkBooks(c *checks) {
 	c.that(linked == len(s.links), "%d links in slots, %d by peer", linked, len(s.links))
 	c.most("links", len(s.links), (acceptFactor+1)*s.cfg.Degree)
 	c.most("missing rumors", len(s.missing), maxMissing)
-	ordered := make(map[ShortID]*missing, len(s.missingOrder))
+	ordered := make(map[missingKey]*missing, len(s.missingOrder))
 	for _, mi := range s.missingOrder {
-		if s.missing[mi.id] == mi {
-			ordered[mi.id] = mi
+		if s.missing[mi.missingKey] == mi {
+			ordered[mi.missingKey] = mi
 		}
 	}
 	c.that(len(ordered) == len(s.missing), "%d missing rumors, of which %d will be asked for", len(s.missing), len(ordered))
-	for id, mi := range s.missing {
+	for key, mi := range s.missing {
 		c.most("tellers of a missing rumor", len(mi.tellers), maxTellers)
-		_, here := s.resolve(mi.group, id)
-		c.that(!here, "rumor %x is here and counts as missing", id)
+		_, here := s.resolve(key.group, key.id)
+		c.that(mi.missingKey == key && !here, "rumor %x is here and counts as missing", key.id)
 	}
 	c.most("origins with ways", len(s.sources), maxSources)
 	c.that(len(s.sources) == len(s.sourceOrder), "%d origins with ways, %d in the order of forgetting", len(s.sources), len(s.sourceOrder))

@@ -89,7 +89,7 @@ func TestCheck(t *testing.T) {
 		"links in slots":                func(s *State) { s.linkOrder[0] = nil },
 		"links, at most":                func(s *State) { s.cfg.Degree = 0 },
 		"will be asked for":             func(s *State) { s.missingOrder = nil },
-		"is here and counts as missing": func(s *State) { id := pick(s, kept).r.ID.Short(); s.missing[id] = &missing{id: id, group: 7} },
+		"is here and counts as missing": func(s *State) { key := missingOf(pick(s, kept).r); s.missing[key] = &missing{missingKey: key} },
 		"in the order of forgetting":    func(s *State) { s.sources[sourceKey{7, "Z"}] = new(source) },
 		"does not say so":               func(s *State) { pick(s, kept).probe = false },
 		"the tree of \"Z\"":             func(s *State) { put(&s.links["A"].rooted, &source{sourceKey: sourceKey{7, "Z"}}, true) },

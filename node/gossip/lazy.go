@@ -41,10 +41,16 @@ const (
 	maxTellers = 4
 )
 
+// missingKey names a rumor that was heard of. The group is in it because nobody knows
+// yet whether that is true: who names another one keeps nobody from asking for the rumor.
+type missingKey struct {
+	group Group
+	id    ShortID
+}
+
 // missing is a rumor that was heard of and has not come.
 type missing struct {
-	id      ShortID
-	group   Group
+	missingKey
 	heard   time.Time // when it was told of first
 	at      time.Time // when it is asked for
 	first   PeerID    // who told first
@@ -146,7 +152,7 @@ func (s *State) resolve(g Group, short ShortID) (RumorID, bool) {
 		}
 		return RumorID{}, false
 	}
-	if e := s.store.short[short]; e != nil {
+	if e := s.store.short[short]; e != nil && groupOf(e.r) == g {
 		return e.r.ID, true
 	}
 	return RumorID{}, false
@@ -177,14 +183,15 @@ func (s *State) onHave(l *link, m *Have) {
 			e.holders.set(l.slot)
 			continue
 		}
-		mi := s.missing[short]
+		key := missingKey{m.Group, short}
+		mi := s.missing[key]
 		if mi == nil {
 			if len(s.missing) >= maxMissing || l.told >= maxMissing/8 {
 				continue // anti-entropy will bring it
 			}
 			l.told++
-			mi = &missing{id: short, group: m.Group, heard: s.now, at: s.now.Add(s.patience()), first: l.peer}
-			s.missing[short] = mi
+			mi = &missing{missingKey: key, heard: s.now, at: s.now.Add(s.patience()), first: l.peer}
+			s.missing[key] = mi
 			s.missingOrder = append(s.missingOrder, mi)
 		}
 		if len(mi.tellers) < maxTellers && !slices.Contains(mi.tellers[mi.asked:], l.peer) {
@@ -207,8 +214,8 @@ func (s *State) broughtUnasked(l *link, g Group) bool {
 
 // notMissing forgets that a rumor was heard of: it came, or is not wanted. Who told
 // of it is among its holders, if there are any: it needs no copy.
-func (s *State) notMissing(id RumorID, holders *bitset) {
-	mi := s.missing[id.Short()]
+func (s *State) notMissing(r *Rumor, holders *bitset) {
+	mi := s.missing[missingOf(r)]
 	if mi == nil {
 		return
 	}
@@ -220,11 +227,13 @@ func (s *State) notMissing(id RumorID, holders *bitset) {
 	s.forgetMissing(mi)
 }
 
+func missingOf(r *Rumor) missingKey { return missingKey{groupOf(r), r.ID.Short()} }
+
 func (s *State) forgetMissing(mi *missing) {
 	if l := s.links[mi.first]; l != nil && l.told > 0 {
 		l.told--
 	}
-	delete(s.missing, mi.id)
+	delete(s.missing, mi.missingKey)
 }
 
 // patience is how long a rumor that was heard of may take by the tree.
@@ -244,7 +253,7 @@ func (s *State) graft() time.Time {
 	// all of them is needed only when something is due.
 	left := s.missingOrder[:0]
 	for _, mi := range s.missingOrder {
-		if s.missing[mi.id] != mi {
+		if s.missing[mi.missingKey] != mi {
 			continue // it came
 		}
 		if mi.at.After(s.now) {

@@ -246,6 +246,30 @@ func TestGraftNotWhatCame(t *testing.T) {
 	}
 }
 
+// Who tells of a rumor in another group than its own keeps nobody from asking for it.
+func TestMissingInAnotherGroup(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7, 8)
+	n.up("B", 7, 8)
+	n.up("C", 7, 8)
+	r := rumorOf(t, "Z", 1, "a")
+	n.recv("B", &Have{Group: 8, IDs: []ShortID{r.ID.Short()}})
+	n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
+	n.wait(graftDelay)
+	asked := sent[*Graft](n, "C")
+	if len(asked) != 1 || asked[0].Group != 7 {
+		t.Errorf("C is asked %v", asked)
+	}
+	n.push("C", r)
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+	n.wait(time.Minute)
+	if len(n.s.missing) != 0 || len(n.s.missingOrder) != 0 {
+		t.Error("what does not exist is waited for for ever")
+	}
+}
+
 func TestMissingCap(t *testing.T) {
 	n := alone(t)
 	n.module(1, 7)

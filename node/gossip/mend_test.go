@@ -160,7 +160,7 @@ func TestAnswersAreWaitedFor(t *testing.T) {
 		t.Fatalf("C was asked %d times, D %d times", c, d)
 	}
 	n.do(LinkDown{"D"})
-	if n.s.missing[r.ID.Short()] == nil {
+	if n.s.missing[missingOf(r)] == nil {
 		t.Error("it is given up while C may answer")
 	}
 }

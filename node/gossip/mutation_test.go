@@ -38,6 +38,7 @@ var mutations = []mutation{
 	{"a newer version supersedes", "store.go", "return old != nil && !r.version().newer(old.version())", "return old != nil && false", "TestPushState"},
 	{"a full store evicts", "store.go", "for sh.kept > sh.limit || sh.keptBytes > sh.limitBytes {", "for false {", "TestEvictedStayAway"},
 	{"a rumor that was heard of is asked for", "lazy.go", "		s.schedule(taskGraft, mi.at)\n", "", "TestTreeMends"},
+	{"who names a wrong group hides no rumor", "lazy.go", "		key := missingKey{m.Group, short}\n", "		key := missingKey{0, short}\n", "TestMissingInAnotherGroup"},
 	{"a duplicate makes a link lazy", "prune.go", "		l.lazy[g] = true\n", "", "TestCliqueBecomesTree"},
 	{"what other rumors need is not pruned", "prune.go", "	case s.needed(l, g, twice):\n", "	case false:\n", "TestTreesOutliveBursts"},
 	{"a pruned way of a rumor is taken back", "prune.go", "	put(&l.needed, g, s.now)\n	delete(l.lazy, g)\n", "	put(&l.needed, g, s.now)\n", "TestPrunedWayIsTakenBack"},

@@ -256,7 +256,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	}
 	p := r.presence
 	if r.Origin == s.cfg.Self {
-		s.notMissing(r.ID, nil)
+		s.notMissing(r, nil)
 		s.foreignEpoch(r, l.peer)
 		return VerdictStale
 	}
@@ -267,7 +267,7 @@ func (s *State) takePresence(l *link, r *Rumor, hops uint8, filled bool) Verdict
 	m = s.setMember(r, p, max(hops, 1))
 	m.renewals.take(s.now, renewalBurst, renewalPause)
 	m.holders.set(l.slot)
-	s.notMissing(r.ID, &m.holders)
+	s.notMissing(r, &m.holders)
 	s.learnRoute(r, l.peer)
 	if l.peer == r.Origin {
 		l.leaving, l.left = p.Left, p.Left

@@ -102,7 +102,7 @@ func addHop(hops uint8) uint8 {
 
 func (s *State) onPush(l *link, m *Push) {
 	s.count.Received++
-	mi := s.missing[m.Rumor.ID.Short()]
+	mi := s.missing[missingOf(m.Rumor)]
 	v := s.take(l, m.Rumor, m.Hops, m.Landmark, false)
 	switch v {
 	case VerdictDuplicate:
@@ -217,7 +217,7 @@ func (s *State) take(l *link, r *Rumor, hops uint8, landmark uint64, filled bool
 		landmark = 0 // it goes by the shared tree from here
 	}
 	e := &entry{r: r, state: held, hops: max(hops, 1), learnt: s.now, filled: filled, from: l.peer, landmark: landmark}
-	s.notMissing(r.ID, &e.holders)
+	s.notMissing(r, &e.holders)
 	e.holders.set(l.slot)
 	s.store.add(e)
 	s.scheduleExpiry(r)

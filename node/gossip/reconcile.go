@@ -367,7 +367,7 @@ func (s *State) rememberSeen(l *link, r *Rumor) {
 func (s *State) remember(r *Rumor) *entry {
 	// It may have been here before and be what its origin's ways are compared by.
 	e := &entry{r: r, state: held, hops: 1, learnt: s.now, probe: true}
-	s.notMissing(r.ID, &e.holders)
+	s.notMissing(r, &e.holders)
 	s.store.add(e)
 	s.store.refuse(e)
 	s.scheduleExpiry(r)

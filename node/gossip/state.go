@@ -45,7 +45,7 @@ type State struct {
 	routes map[PeerID]Route
 
 	// Rumors heard of (lazy.go).
-	missing      map[ShortID]*missing
+	missing      map[missingKey]*missing
 	missingOrder []*missing
 	bustle       map[Group]*bustle
 	lateness     time.Duration // of rumors behind the news of them
@@ -147,7 +147,7 @@ func New(cfg Config) (*State, error) {
 		takers:          make(map[uint16]int),
 		store:           newStore(cfg.CacheSize, cfg.CacheBytes),
 		windows:         newWindows(),
-		missing:         make(map[ShortID]*missing),
+		missing:         make(map[missingKey]*missing),
 		bustle:          make(map[Group]*bustle),
 		sources:         make(map[sourceKey]*source),
 		groves:          make(map[Group]*grove),
