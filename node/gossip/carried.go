@@ -22,7 +22,8 @@ import "time"
 //     and forgets the same ones, so stores stay equal;
 //   - for each origin a rate, beyond which its pushes are put off (VerdictBusy), for
 //     anti-entropy to bring later. It is charged for what was verified only, so nobody
-//     uses up another's. What anti-entropy may bring is bounded per link.
+//     uses up another's, and outlives the origin's rumors, each of which a newer version
+//     may replace. What anti-entropy may bring is bounded per link.
 //
 // Who owns many keys has many shares; each costs a proof of work for every rumor,
 // and the oldest of all go first when a shelf is full.
@@ -62,13 +63,14 @@ type shelf struct {
 	share, shareBytes int // of one origin; 0 = all
 	origins           map[PeerID]*portion
 	greedier          map[PeerID]*portion // those with more than a share of a full shelf (fair.go); nil = the oldest go
+
+	rates map[PeerID]*allowance // of carried ones: what each origin may push; nil = others
 }
 
 // portion is what one origin has on a shelf. There are at most as many as rumors.
 type portion struct {
 	kept, keptBytes int
-	rate            allowance // of carried ones
-	byCreation      dueHeap   // of others
+	byCreation      dueHeap // of those that are not carried
 }
 
 func (sh *shelf) add(r *Rumor) {
@@ -82,6 +84,9 @@ func (sh *shelf) add(r *Rumor) {
 	p.kept++
 	p.keptBytes += r.Size()
 	sh.weigh(r.Origin, p)
+	if sh.rates != nil && sh.rates[r.Origin] == nil {
+		sh.rates[r.Origin] = new(allowance)
+	}
 }
 
 func (sh *shelf) remove(r *Rumor) {
@@ -128,11 +133,19 @@ func (st *store) curb(sh *shelf, g Group, o PeerID) {
 
 // pushRate is how often r's origin may be pushed, nil = without limit.
 func (s *State) pushRate(r *Rumor) *allowance {
-	p := s.store.shelfOf(r).origins[r.Origin]
-	if p == nil || !groupOf(r).Carried() {
-		return nil
+	return s.store.shelfOf(r).rates[r.Origin]
+}
+
+// forgetRates forgets those of origins that may push as much at once as any other. So
+// there are as many at most as windows, which are for longer.
+func (s *State) forgetRates() {
+	for _, sh := range []*shelf{&s.store.private, &s.store.state} {
+		for o, rate := range sh.rates {
+			if rate.has(carriedBurst, s.now, carriedBurst, carriedPause) {
+				delete(sh.rates, o)
+			}
+		}
 	}
-	return &p.rate
 }
 
 // mayPush reports whether a neighbour may push one more rumor of r's origin now. It

@@ -204,3 +204,38 @@ func TestCarriedRate(t *testing.T) {
 		t.Errorf("after a pause: %d", v)
 	}
 }
+
+// What an origin said may be gone when it says the next: replaced by a newer version, or
+// expired. It may say no more for that.
+func TestCarriedRateOutlivesRumors(t *testing.T) {
+	const pause, said = 2 * time.Millisecond, 200
+	for name, change := range map[string]func(h *Header){
+		"versions of one key": stateKeyed("k"),
+		"a short life":        func(h *Header) { private(h); h.Expires = h.Created + 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := alone(t, carry)
+			n.up("B")
+			n.recv("B", &Interests{Carries: true})
+			for i := range uint64(said) {
+				n.recv("B", &Push{Rumor: rumorOf(t, "Z", i+1, fmt.Sprint(i), func(h *Header) {
+					h.Created = n.w.now.UnixMilli()
+					h.Expires = h.Created + time.Hour.Milliseconds()
+					change(h)
+				}), Hops: 1})
+				n.wait(pause)
+			}
+			const most = carriedBurst + 1 + int(said*pause/carriedPause)
+			if got := len(carriedTo(n)); got != most || n.s.count.TooFast != said-uint64(most) {
+				t.Errorf("of %d within %v %d were told and %d put off, want %d and %d", said, said*pause, got, n.s.count.TooFast, most, said-most)
+			}
+			n.wait(2 * windowPause)
+			if got := len(n.s.store.private.rates) + len(n.s.store.state.rates); got != 0 {
+				t.Errorf("the rates of %d origins are remembered, after all allowances are full again", got)
+			}
+			if err := n.s.Check(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

@@ -130,6 +130,7 @@ func (st *store) checkShelf(c *checks, sh *shelf) {
 		c.that(sh.greedy(p) == (sh.greedier[o] == p), "an origin has more than its share: %v, and is listed: %v", sh.greedy(p), sh.greedier[o] == p)
 	}
 	c.most("origins with more than a share", len(sh.greedier), 2*greedyShare)
+	c.most("origins with a rate", len(sh.rates), maxWindows)
 }
 
 // covers reports whether h is a heap that has all of some entries.

@@ -174,6 +174,7 @@
 //	Config.CacheSize, CacheBytes   rumors kept; the oldest are evicted
 //	maxPrivate…, maxState…         the same for what everybody carries
 //	privateShare…, stateShare…     and for one origin's; its oldest are evicted
+//	carriedBurst                   of these, what one origin may push at once; as many origins as windows
 //	maxHeld, maxHeldBytes          rumors that wait for votes; more are put off (VerdictBusy)
 //	maxRefused                     IDs of rumors voted down; the oldest are forgotten
 //	maxWindows, maxRuns, maxSpans  remembered runs of nodes, of one node, and intervals in each

@@ -176,7 +176,7 @@ func TestForeseeWithinLimits(t *testing.T) {
 			n.s.members["P"].renewals = allowance{left, n.w.now}
 		}, func(i int) Message { return &Fill{Rumor: presenceOf(t, "P", uint64(10+i), Presence{}), Hops: 1} }, left},
 		{"of what is carried", func(n *tnode) {
-			n.s.store.state.origins["Z"].rate = allowance{left, n.w.now}
+			*n.s.store.state.rates["Z"] = allowance{left, n.w.now}
 		}, func(i int) Message {
 			return &Push{Rumor: rumorOf(t, "Z", uint64(10+i), "x", func(h *Header) { h.Kind, h.DataType, h.Key = KindState, 0, fmt.Sprint(i) }), Hops: 1}
 		}, left},

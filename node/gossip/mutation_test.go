@@ -66,6 +66,7 @@ var mutations = []mutation{
 	{"a presence that was compared prunes nothing", "prune.go", " || g == GroupPresence && s.compared(m.Rumor):", ":", "TestComparedPresencePrunesNothing"},
 	{"presences of one node are taken so often", "presence.go", "case m != nil && !m.renewals.has(1, s.now, renewalBurst, renewalPause):", "case false:", "TestPresenceFlood"},
 	{"a rumor is given again so often", "reconcile.go", "if holders.has(l.slot) && !l.mayResend(id, s.now) {", "if false {", "TestResends"},
+	{"to replace what one said gives no new allowance", "carried.go", "sh.rates[r.Origin] == nil {", "true {", "TestCarriedRateOutlivesRumors"},
 	{"who signs two rumors with one number is noticed", "push.go", "		s.heedTwin(l, r)\n", "", "TestEquivocation"},
 	{"who fills the store makes room", "fair.go", "if _, p := sh.greediest(); p != nil {", "if _, p := sh.greediest(); p != nil && false {", "TestFairEviction"},
 	{"only so many bytes of proofs are kept", "twofaced.go", "for st.proofBytes > maxProofBytes ||", "for", "TestProofsAreBounded"},

@@ -324,6 +324,7 @@ func (s *State) expireWindows() time.Time {
 	// window also lives by the steady clock.
 	steady := s.first.UnixMilli() + s.now.Sub(s.first).Milliseconds()
 	s.windows.expire(min(s.millis(), steady))
+	s.forgetRates()
 	if s.windows.n == 0 {
 		return time.Time{}
 	}

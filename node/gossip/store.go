@@ -91,8 +91,8 @@ type store struct {
 func newStore(limit, limitBytes int) *store {
 	return &store{
 		shelf:   shelf{limit: limit, limitBytes: limitBytes, origins: make(map[PeerID]*portion), greedier: make(map[PeerID]*portion)},
-		private: shelf{limit: maxPrivate, limitBytes: maxPrivateBytes, share: privateShare, shareBytes: privateShareBytes, origins: make(map[PeerID]*portion)},
-		state:   shelf{limit: maxState, limitBytes: maxStateBytes, share: stateShare, shareBytes: stateShareBytes, origins: make(map[PeerID]*portion)},
+		private: shelf{limit: maxPrivate, limitBytes: maxPrivateBytes, share: privateShare, shareBytes: privateShareBytes, origins: make(map[PeerID]*portion), rates: make(map[PeerID]*allowance)},
+		state:   shelf{limit: maxState, limitBytes: maxStateBytes, share: stateShare, shareBytes: stateShareBytes, origins: make(map[PeerID]*portion), rates: make(map[PeerID]*allowance)},
 		entries: make(map[RumorID]*entry),
 		short:   make(map[ShortID]*entry),
 		numbers: make(map[number]*entry),
