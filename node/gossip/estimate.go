@@ -90,6 +90,9 @@ func recapture(m, c, r float64) (all, variance float64) {
 	finite := max(0, (m-r)/m) // no chance is left when all that are known were met
 	all = (m+1)*(c+1)/(r+1-finite) - 1
 	variance = finite * m * m * (c + 1) * (c - r + 1) / (r * r * (r - 1))
+	if variance == 0 {
+		return all, 0 // all may be 0, too: who was met has left, and nobody else is known
+	}
 	// The deviation grows with the truth: where many were met by chance, both are
 	// larger than they look. So it is that of one deviation more. And r is a whole
 	// number: without the twentieth more a few combinations of members and comers fall

@@ -54,6 +54,30 @@ func TestSizeInDoubt(t *testing.T) {
 	}
 }
 
+// Where all who were met announced themselves and have left, those count that are there.
+func TestSizeAfterAllLeft(t *testing.T) {
+	n := alone(t)
+	n.do(LinkUp{Peer: "Q", Dialled: true}) // which is quiet
+	left := []PeerID{"B", "C"}
+	for _, p := range left {
+		n.up(p)
+		n.push(p, presenceOf(t, p, 1, Presence{Record: []byte("r")}))
+	}
+	n.wait(joinsSettle)
+	for _, p := range left {
+		n.push("Q", presenceOf(t, p, 2, Presence{Left: true}))
+		n.recv(p, &Bye{ByeLeaving})
+		n.do(LinkDown{p})
+	}
+	n.wait(joinsSettle)
+	if all, counted := n.s.comers(); all != 2 || counted != 2 {
+		t.Fatalf("%v came, %v of them were members, want 2", all, counted)
+	}
+	if got := n.s.Size(); got != (Size{Nodes: 2}) {
+		t.Errorf("with one that is quiet, after two left: %+v, want 2", got)
+	}
+}
+
 // aDay has a rumor live for as long as one may.
 func aDay(h *Header) { h.Expires = h.Created + MaxLifetime.Milliseconds() }
 
