@@ -31,7 +31,7 @@ func answerDials(n *tnode, d time.Duration, then func(p PeerID)) {
 			case c.probing:
 				n.do(Reached{c.peer})
 			default:
-				n.do(LinkUp{Peer: c.peer, Dialled: true})
+				n.do(LinkUp{Peer: c.peer, Dialled: true, Net: c.net})
 				if n.s.links[c.peer] != nil && then != nil {
 					then(c.peer)
 				}
@@ -63,6 +63,28 @@ func TestDHTIsOneSourceOfMany(t *testing.T) {
 				t.Errorf("round %d, presences %v: of %d neighbours of own choice %d are from the DHT, at most 3 may be", round, presences, all, dht)
 			}
 		}
+	}
+}
+
+// Nor does it get more by and by, as neighbours are swapped for others.
+func TestDHTInSwaps(t *testing.T) {
+	n := alone(t, func(c *Config) { c.Degree, c.PeerExchange, c.Shuffle = 9, true, 10*time.Second })
+	for i := range 60 {
+		name, source := "Zdht", SourceKademlia
+		if i%3 == 0 {
+			name, source = "Zother", SourceExchange
+		}
+		n.do(Candidate{Peer: PeerID(fmt.Sprint(name, " ", i)), Source: source, Net: NetGroup(fmt.Sprint("9.", i))})
+	}
+	linked := make(map[PeerID]bool)
+	answerDials(n, 20*time.Minute, func(p PeerID) {
+		linked[p] = true
+		if all, dht := dhtLinksOf(n); dht > 3 {
+			t.Fatalf("of %d neighbours of own choice %d are from the DHT, at most 3 may be", all, dht)
+		}
+	})
+	if len(linked) < 15 {
+		t.Errorf("%d were neighbours within 20 minutes, want those that others were swapped for, too", len(linked))
 	}
 }
 

@@ -76,6 +76,7 @@ var mutations = []mutation{
 	{"two nodes with one hostkey fight slowly", "copied.go", "	return s.copied.dialled.Add(copyDialPause)\n", "	return time.Time{}\n", "TestCopyDialsSlowly"},
 	{"dead links are given up", "link.go", "case !l.pinged.IsZero() && s.now.Sub(l.pinged) >= pingDead-pingInterval:", "case false:", "TestDeadLink"},
 	{"the DHT does not choose the neighbours", "dhtshare.go", "case c.source != SourceKademlia || n < s.dhtLinks():", "case true:", "TestDHTIsOneSourceOfMany"},
+	{"nor whom neighbours are swapped for", "shuffle.go", "c.source == SourceKademlia && dht >= s.dhtLinks() {", "dht < 0 {", "TestDHTInSwaps"},
 	{"what cannot be counted is estimated", "estimate.go", "if unknown > 0 ||", "if false ||", "TestSizeEstimated"},
 	{"relayed links carry little", "relayed.go", "return !l.relayed || r.Size() <= relayedRumor", "return true", "TestRelayedLinksCarryLittle"},
 	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},

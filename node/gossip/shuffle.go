@@ -150,7 +150,8 @@ func (s *State) shufflePause() time.Duration {
 //
 // Where peers are in network groups it goes on, once in swapEvery shuffles: who
 // talked first may have been an attacker. Groups take turns in it, so that in
-// the end own choices are spread over groups as what was heard of is.
+// the end own choices are spread over groups as what was heard of is, but for the DHT,
+// which has no more than its share.
 func (s *State) swap() {
 	early := s.swaps > 0 && len(s.presences) <= len(s.candidates)/4
 	enough := len(s.candidates) >= min(8*s.cfg.Degree, maxCandidates/2)
@@ -160,9 +161,10 @@ func (s *State) swap() {
 	}
 	var fit []*candidate
 	nets := make(map[NetGroup]int)
+	_, dht := s.ofDHT()
 	for _, c := range s.candidateOrder {
 		if c.dialling || c.gone || c.linked || c.fails > 0 || c.next.After(s.now) || s.isBanned(c.peer) ||
-			!early && c.net == "" {
+			!early && c.net == "" || c.source == SourceKademlia && dht >= s.dhtLinks() {
 			continue
 		}
 		fit = append(fit, c)
