@@ -340,6 +340,7 @@ func (s *State) onInterests(l *link, m *Interests) {
 			s.groveLoses(v, l) // it hands nothing of this on any more
 		}
 	}
+	s.withdrawUnwanted(l)
 	for _, t := range m.Types {
 		switch {
 		case before.has(t):

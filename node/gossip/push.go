@@ -81,6 +81,17 @@ func (s *State) withdraw(l *link, g Group, ids []ShortID) {
 	}
 }
 
+// withdrawUnwanted takes back what was offered of data types that a neighbour does not take
+// any more, for it cannot ask for it: it is offered again when it takes them again.
+func (s *State) withdrawUnwanted(l *link) {
+	for id := range l.offered {
+		if e := s.store.entries[id]; e != nil && !l.wants(groupOf(e.r)) {
+			delete(l.offered, id)
+			e.holders.clear(l.slot)
+		}
+	}
+}
+
 func (s *State) push(l *link, msg *Push, urgent bool) {
 	l.unanswered = append(l.unanswered, pushed{id: msg.Rumor.ID, group: groupOf(msg.Rumor), origin: msg.Rumor.Origin, at: s.now,
 		guided: msg.Landmark != 0, shared: s.byShared(msg), up: s.owed(l, msg)})

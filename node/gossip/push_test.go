@@ -383,6 +383,40 @@ func TestOffers(t *testing.T) {
 	}
 }
 
+// What was offered and not asked for before the neighbour took the type no more is offered
+// again when it takes it again.
+func TestOfferedAndDropped(t *testing.T) {
+	n := alone(t)
+	n.publish(7, "a")
+	n.publish(8, "b")
+	n.wait(2 * young)
+	n.up("B", 7, 8)
+	offers := func(g Group) (list []*Have) {
+		for _, m := range sent[*Have](n, "B") {
+			if m.Group == g {
+				list = append(list, m)
+			}
+		}
+		return list
+	}
+	first := offers(7)
+	if len(first) != 1 || len(offers(8)) != 1 {
+		t.Fatalf("offered %v and %v, want one of each type", first, offers(8))
+	}
+	n.recv("B", &Interests{Types: []uint16{8}})
+	n.recv("B", &Graft{Group: 7, IDs: first[0].IDs}) // too late
+	mustEqual(t, "pushed of a type that it does not take", pushedTo(n, "B"), nil)
+	n.recv("B", &Interests{Types: []uint16{7, 8}})
+	if again := offers(7); len(again) != 2 {
+		t.Fatalf("offered %d times, want once more when it takes the type again", len(again))
+	}
+	if got := offers(8); len(got) != 1 {
+		t.Errorf("what it takes all the time is offered %d times", len(got))
+	}
+	n.recv("B", &Graft{Group: 7, IDs: first[0].IDs})
+	mustEqual(t, "pushed", pushedTo(n, "B"), []string{"a"})
+}
+
 // A rumor never goes back to where it came from, nor to its origin.
 func TestNoEcho(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
