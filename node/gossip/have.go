@@ -158,7 +158,7 @@ func (s *State) sendHave(l *link) {
 		for len(l.haves) > 0 && l.haves[0].group == msg.Group && len(msg.IDs) < MaxIDs {
 			id := l.haves[0].id
 			l.haves = l.haves[1:]
-			if holders := s.holdersOf(msg.Group, id); holders == nil || holders.has(l.slot) {
+			if holders := s.holdersOf(msg.Group, id); holders == nil || holders.has(l.slot) || !l.wants(msg.Group) {
 				continue
 			}
 			msg.IDs = append(msg.IDs, id.Short())

@@ -32,6 +32,25 @@ func TestHaves(t *testing.T) {
 	mustEqual(t, "pushed", pushedTo(n, "D"), nil)
 }
 
+// Nor is it told of a type that it takes no more by then.
+func TestHavesOfDroppedType(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7, 8)
+	n.up("T", 7, 8) // takes everything in full
+	n.up("D", 7, 8)
+	l := n.s.links["D"]
+	l.lazy[7], l.lazy[8] = true, true
+	n.publish(7, "a")
+	b := n.publish(8, "b")
+	n.recv("D", &Interests{Types: []uint16{8}})
+	n.wait(n.s.cfg.HaveDelay)
+	got := sent[*Have](n, "D")
+	if len(got) != 1 || got[0].Group != 8 {
+		t.Fatalf("told %v, want of type 8 only", got)
+	}
+	mustEqual(t, "of type 8", got[0].IDs, []ShortID{b.ID.Short()})
+}
+
 // Of rumors that come in a calm time one neighbour is told in one message, drawn by
 // lot, and then another, calmFan in all.
 func TestHavesGoTogether(t *testing.T) {

@@ -94,6 +94,7 @@ var mutations = []mutation{
 	{"who was only slower is acquitted", "prune.go", "		l.acquit(m.Rumor.ID)\n", "", "TestDoubt"},
 	{"a long round trip is not believed at once", "link.go", "trip = l.rtt + (trip-l.rtt)/8", "_ = trip", "TestRoundTripAgain"},
 	{"in calm times another link is told, too", "have.go", "u.left == 0 || u.turns >= maxTellTurns", "u.turns > 0", "TestHavesGoTogether"},
+	{"nobody is told of types that it takes no more", "have.go", " || !l.wants(msg.Group) {", " {", "TestHavesOfDroppedType"},
 	{"what waits is told when the calm ends", "have.go", "			s.tellSome(s.lacking(u), u.have, haveFan-calmFan+u.left)\n", "			_ = u\n", "TestHavesWhenCalmEnds"},
 	{"what is gathered goes with a rumor", "state.go", "		s.bringForward()\n", "", "TestEarly"},
 	{"but not long before its time", "early.go", "s.receiptDelay()/earlyPart;", "s.receiptDelay();", "TestEarly"},
