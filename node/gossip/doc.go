@@ -308,7 +308,8 @@
 //     found it valid; anti-entropy follows the same rule.
 //   - A limited rumor that comes by a shorter way than before is pushed again to
 //     those who got it with more hops, so that it reaches exactly those who are
-//     near enough, whatever the latencies. Where it has come to the end of its way it
+//     near enough, whatever the latencies. Hops are anybody's word, so after maxAgain
+//     times only half as many count. Where it has come to the end of its way it
 //     is not in the compared set: who lacks it would ask in vain until it expires.
 //   - A version of a state that waits for votes replaces none that was found
 //     valid; if it is voted down the one before stays, and is offered once to each

@@ -31,6 +31,7 @@ var mutations = []mutation{
 	{"what has expired is refused", "push.go", "	case r.Expires <= now:\n		s.count.Expired++\n		return VerdictStale\n	case !s.takesPart", "	case !s.takesPart", "TestPushVerdicts"},
 	{"what is dated ahead is refused", "push.go", "return r.Created > now+MaxSkew.Milliseconds()", "return false", "TestPushVerdicts"},
 	{"other networks' rumors are refused", "push.go", "case r.Network != s.cfg.Network:", "case false:", "TestPushVerdicts"},
+	{"a limited rumor is flooded again so often", "push.go", "	case e.fewer < e.hops:\n", "	case false:\n", "TestTTLShorterAndShorter"},
 	{"what could not be asked for any more is offered again", "link.go", "	s.withdrawUnwanted(l)\n", "", "TestOfferedAndDropped"},
 	{"no rumor goes back to where it came from", "push.go", "	e.holders.set(l.slot)\n	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "TestNoEcho"},
 	{"a late receipt has others carry the rumor", "push.go", "			s.spread(e) // to whoever lacks it; this link still counts as a holder\n", "", "TestLateReceipt"},

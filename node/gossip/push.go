@@ -17,6 +17,9 @@ const (
 	// usualUnanswered is for how many pushes a link keeps room when none is unanswered:
 	// they are 88 bytes each.
 	usualUnanswered = 32
+	// maxAgain is how often a limited rumor is flooded again because it came by fewer
+	// links than before; after that half of them have to be saved.
+	maxAgain = 8
 )
 
 // pushed is a rumor sent down a link whose verdict has not come.
@@ -267,8 +270,12 @@ func (s *State) known(l *link, r *Rumor, hops uint8) bool {
 	}
 	e.holders.set(l.slot)
 	if hops = max(hops, 1); hops < e.hops {
+		saved := e.hops - hops
 		s.store.shorter(e, hops)
 		if e.r.TTL != 0 {
+			if !e.goesAgain(saved) {
+				return true
+			}
 			// Whoever got it from here with more hops may have come to the end of
 			// its way too early.
 			e.holders = bitset{}
@@ -278,6 +285,24 @@ func (s *State) known(l *link, r *Rumor, hops uint8) bool {
 			s.spread(e)
 		}
 	}
+	return true
+}
+
+// goesAgain reports whether a limited rumor that came by fewer links than before goes to
+// everybody again. Hops are anybody's word, and by 254 of them, 253, and so on, one proof
+// of work would flood the network as often.
+func (e *entry) goesAgain(saved uint8) bool {
+	if !e.spreadable() {
+		return true // nothing of it leaves yet
+	}
+	e.fewer += saved
+	switch {
+	case e.again < maxAgain:
+		e.again++
+	case e.fewer < e.hops:
+		return false
+	}
+	e.fewer = 0
 	return true
 }
 

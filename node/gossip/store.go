@@ -20,6 +20,8 @@ type entry struct {
 	r      *Rumor
 	state  entryState
 	hops   uint8     // the fewest links it came over; 0 = our own
+	again  uint8     // how often it was flooded again, having come a shorter way
+	fewer  uint8     // by how many links it came shorter since
 	learnt time.Time // when it came first
 	ready  time.Time // when it could travel on
 	// from is the neighbour that brought it first, and filled says that it came

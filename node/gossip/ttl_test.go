@@ -108,6 +108,25 @@ func TestTTLShorterWay(t *testing.T) {
 	mustEqual(t, "told", n.told(1), nil)
 }
 
+// Who says again and again that a limited rumor came a shorter way has it flooded only a
+// few times, and in the end it goes as far as it may.
+func TestTTLShorterAndShorter(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.up("B", 7)
+	n.up("D", 7)
+	r := rumorOf(t, "Z", 1, "a", func(h *Header) { h.TTL = 255 })
+	for hops := 254; hops > 0; hops-- {
+		n.pushHops("B", r, uint8(hops))
+	}
+	got := sent[*Push](n, "D")
+	// The first time, maxAgain times, and after that for 123, 61, 30, 15, 7, 3 and 1.
+	if want := 1 + maxAgain + 7; len(got) != want || got[len(got)-1].Hops != 2 {
+		t.Errorf("pushed %d times, the last time with %d hops, want %d times and 2", len(got), got[len(got)-1].Hops, want)
+	}
+	mustEqual(t, "told", n.told(1), []string{"a"})
+}
+
 // In any network with any latencies a limited rumor is told to exactly those
 // who are near enough.
 func TestTTLReach(t *testing.T) {
