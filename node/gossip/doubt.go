@@ -7,11 +7,14 @@ import "time"
 // Nothing proves a distance, so a neighbour that hands nothing on can draw all ways to
 // itself. But what a landmark says comes down its own tree only: if a rumor of it came
 // from elsewhere, because it was asked for, it is pushed on to the next hop, too, and the
-// verdict tells whether that had it all the time.
+// verdict tells whether that had it all the time. Who asked for it need not be this node:
+// of those behind one that keeps things to itself the first that does gives it to the others.
+// If only what was asked for here counted, it would be found out far later
+// (sim/TestSinkholesAmongFew).
 
 const (
 	// The next hop to a landmark is not believed when it says for the mayFail'th time that
-	// it had not got either what it should have brought.
+	// it had not got either what it should have brought. What one Receipt says is once.
 	mayFail = 3
 	// distrust is for how long it is next hop to none after that, or if it had it, and
 	// twice as long each further time, up to boastLimit doublings.

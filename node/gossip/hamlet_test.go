@@ -343,6 +343,30 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
+// What a next hop says at once of several rumors counts once: whoever gave them to this node
+// may have had them, and been quick with them, before it could.
+func TestDoubtOncePerReceipt(t *testing.T) {
+	n, x := inHamlet(t)
+	n.recv("A", near(x, 1, 0, false))
+	n.recv("B", near(x, 1, 10, false))
+	n.wait(time.Second + formerChild)
+	n.mute["A"] = true // its verdicts come below
+	for seq := range uint64(mayFail) {
+		r := rumorOf(t, "X", seq+1, fmt.Sprint("X ", seq))
+		n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
+		n.wait(2 * graftDelay)
+		n.pushLandmark("C", r, x)
+	}
+	a := n.s.links["A"]
+	if got := len(pushedTo(n, "A")); got != mayFail || n.s.grove(7).tree(x).parent != a.slot {
+		t.Fatalf("%d rumors are pushed to the next hop, want %d", got, mayFail)
+	}
+	n.recv("A", &Receipt{make([]Verdict, mayFail)})
+	if n.s.grove(7).tree(x).parent != a.slot || a.excuses != 1 {
+		t.Errorf("with one Receipt it has %d excuses, want 1", a.excuses)
+	}
+}
+
 // By whom a landmark's rumors were seen to come sooner is next hop, whatever the
 // distances say, unless its way may lead over this node: then with the next number.
 func TestSoonerWay(t *testing.T) {

@@ -92,6 +92,7 @@ var mutations = []mutation{
 	{"who has lost its way wishes for a number", "distance.go", "if best < 0 && s.now.Sub(t.used) < inUse {", "if false {", "TestWish"},
 	{"a new child is told what it may lack", "distance.go", "	if adopted {\n", "	if false {\n", "TestNewChildIsTold"},
 	{"who kept a rumor to itself is no next hop", "doubt.go", "l.excuses, l.distrusted = 0, s.now.Add(distrust<<l.faults)", "l.excuses = 0", "TestDoubt"},
+	{"one Receipt is one excuse", "push.go", "if p.up && !excused {", "if p.up || p.up && !excused {", "TestDoubtOncePerReceipt"},
 	{"who was only slower is acquitted", "prune.go", "		l.acquit(m.Rumor.ID)\n", "", "TestDoubt"},
 	{"a long round trip is not believed at once", "link.go", "trip = l.rtt + (trip-l.rtt)/8", "_ = trip", "TestRoundTripAgain"},
 	{"in calm times another link is told, too", "have.go", "u.left == 0 || u.turns >= maxTellTurns", "u.turns > 0", "TestHavesGoTogether"},

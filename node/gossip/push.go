@@ -337,6 +337,7 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 		s.cutOff(l, "answered pushes that were never sent")
 		return
 	}
+	excused := false
 	for i, v := range m.Verdicts {
 		p := &l.unanswered[i]
 		switch v {
@@ -345,7 +346,8 @@ func (s *State) onReceipt(l *link, m *Receipt) {
 			if p.shared {
 				s.keep(l, p.group)
 			}
-			if p.up {
+			if p.up && !excused { // several rumors at once may have been held back by another
+				excused = true
 				s.doubt(l, v)
 			}
 			if !p.guided { // whose children say so themselves
