@@ -300,8 +300,11 @@ func (c controlled) Listen(types []uint16) (control.Listener, error) {
 
 func (c controlled) PutValue(ctx context.Context, key node.ValueKey, data []byte, ttl time.Duration) (node.Value, error) {
 	v, err := c.Node.PutValue(ctx, key, data, ttl)
-	if errors.Is(err, values.ErrFull) {
+	switch {
+	case errors.Is(err, values.ErrFull):
 		return v, &control.Error{Status: http.StatusInsufficientStorage, What: err.Error(), Hint: "put it again when some have expired, or give values shorter lives"}
+	case errors.Is(err, values.ErrNewer):
+		return v, &control.Error{Status: http.StatusConflict, What: err.Error(), Hint: "put it again, and give each node a hostkey of its own"}
 	}
 	return v, stopping(err)
 }

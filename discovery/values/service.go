@@ -118,8 +118,15 @@ func (s *Service) Stats() Stats {
 	}
 }
 
-// ErrFull is what Put fails with when this node has put as much as it may.
-var ErrFull = fmt.Errorf("the values of one node take at most %d KiB together, until some expire", MaxSignerBytes>>10)
+// Why Put does not keep a value that is right in itself.
+var (
+	// ErrFull: this node has put as much as it may. What others have put is never in
+	// the way.
+	ErrFull = fmt.Errorf("the values of one node take at most %d KiB together, until some expire", MaxSignerBytes>>10)
+	// ErrNewer: a newer value came from another node while this one was signed. It
+	// happens to nodes that share a hostkey; the next Put succeeds.
+	ErrNewer = errors.New("another node with this node's hostkey has just put a newer value under this key")
+)
 
 // Put signs a value and keeps it here, so that Get finds it at this node from now
 // on; Run spreads it. A ttl of 0 is DefaultTTL, and none is above MaxTTL. copies
@@ -164,8 +171,12 @@ func (s *Service) put(key Key, value []byte, ttl time.Duration, copies int, busy
 		return nil, err
 	}
 	s.store.sweep1(key, now)
-	if s.store.put(r, now) != verdictKept {
+	switch s.store.put(r, now) {
+	case verdictKept:
+	case verdictFull:
 		return nil, ErrFull
+	default:
+		return nil, ErrNewer
 	}
 	s.own[key] = &own{record: r, copies: min(max(copies, placeNodes), maxCopies), busy: busy}
 	return r, nil

@@ -167,36 +167,52 @@ func (s *store) hasSigner(r *Record, now time.Time, take bool) bool {
 	return false
 }
 
-// displace makes room for a record at the cost of those farther away.
+// displace makes room for a record at the cost of others' that are farther away,
+// for one of this node's at the cost of any of others': they have 63 of 64 MiB.
 func (s *store) displace(r *Record, more int, now time.Time, take bool) bool {
 	for s.bytes+more > MaxBytes {
-		var farthest *entry
-		seen := 0
-		for key, list := range s.keys { // in the map's order, which is a different one each time
-			if s.sweep(key, now) || len(list) == 0 {
-				continue
-			}
-			e := list[len(list)-1]
-			if e.Signer != s.id && (farthest == nil || farthest.far.less(e.far)) {
-				farthest = e
-			}
-			if seen++; seen == evictionSample {
-				break
-			}
-		}
+		e := s.farthest(now)
 		if s.bytes+more <= MaxBytes {
 			return true
 		}
-		if farthest == nil || !remoteness(s.self, r.Key).less(farthest.far) {
+		if e == nil || r.Signer != s.id && !remoteness(s.self, r.Key).less(e.far) {
 			return false
 		}
 		if !take {
 			return true
 		}
 		s.lost.displaced++
-		s.remove(farthest)
+		s.remove(e)
 	}
 	return true
+}
+
+// farthest is the farthest of a few of others' records, nil if there are none. It
+// drops what has expired on its way.
+func (s *store) farthest(now time.Time) (farthest *entry) {
+	seen := 0
+	for key, list := range s.keys { // in the map's order, which is a different one each time
+		if s.sweep(key, now) {
+			continue
+		}
+		var last *entry
+		for _, e := range slices.Backward(list) {
+			if e.Signer != s.id {
+				last = e
+				break
+			}
+		}
+		if last == nil {
+			continue
+		}
+		if farthest == nil || farthest.far.less(last.far) {
+			farthest = last
+		}
+		if seen++; seen == evictionSample {
+			break
+		}
+	}
+	return farthest
 }
 
 // sweep drops what has expired of a key, and says whether that was anything.

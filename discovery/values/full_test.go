@@ -1,0 +1,107 @@
+package values
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// lone is a service that knows nobody.
+func lone(t *testing.T) *Service {
+	t.Helper()
+	key := newTestKey(t)
+	self, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(Config{Network: "net", Self: self, Key: key,
+		Nearest: func([32]byte, int) []peer.AddrInfo { return nil },
+		Call:    func(context.Context, peer.AddrInfo, []byte) ([]byte, error) { return nil, errGone }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fill puts records of others into a store, all nearer to it than most keys are,
+// until it has no room for another one.
+func fill(t *testing.T, s *store, now, expires time.Time) {
+	t.Helper()
+	for i := 0; ; i++ {
+		key := testKey(1_000_000 + i)
+		if remoteness(s.self, key)[0] >= 8 {
+			continue
+		}
+		r := unsigned(key, string(binary.BigEndian.AppendUint32(nil, uint32(i/20))), 1, 1, expires)
+		r.raw = flood
+		if s.bytes+len(flood)+overhead > MaxBytes {
+			return
+		}
+		if v := s.put(r, now); v != verdictKept {
+			t.Fatalf("verdict %d with %d bytes", v, s.bytes)
+		}
+	}
+}
+
+// Who fills a node with records that are nearer to it than its own values does not
+// keep it from putting them: it puts its whole MiB, in large values and in small
+// ones, of which there are more than of others' records.
+func TestOthersDoNotKeepANodeFromPutting(t *testing.T) {
+	for name, size := range map[string]int{"large": 50_000, "small": 1} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := lone(t)
+				fill(t, s.store, time.Now(), time.Now().Add(time.Hour))
+				before, _ := s.store.size()
+				mine := 0
+				for ; ; mine++ {
+					_, err := s.Put(testKey(mine), make([]byte, size), time.Hour, 0)
+					if errors.Is(err, ErrFull) {
+						break
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, b := s.store.size(); b > MaxBytes {
+						t.Fatalf("%d bytes after %d values", b, mine+1)
+					}
+				}
+				if want := MaxSignerBytes / (size + 300 + overhead); mine < want {
+					t.Errorf("%d values are taken, and not %d", mine, want)
+				}
+				for i := range mine {
+					if r := s.Get(t.Context(), testKey(i)); r == nil || len(r.Value) != size {
+						t.Fatalf("value %d of %d is gone", i, mine)
+					}
+				}
+				if n, _ := s.store.size(); n-mine < before-MaxSignerBytes/len(flood)-1 {
+					t.Errorf("of %d records of others %d are left", before, n-mine)
+				}
+			})
+		})
+	}
+}
+
+// Others' records displace what is farther, and nothing else.
+func TestOthersDisplaceOnlyWhatIsFarther(t *testing.T) {
+	s := newStore("self")
+	fill(t, s, noon, noon.Add(time.Hour))
+	before, _ := s.size()
+	far := 0
+	for remoteness(s.self, testKey(far))[0] < 8 {
+		far++
+	}
+	r := unsigned(testKey(far), "another", 1, 1, noon.Add(time.Hour))
+	r.raw = flood
+	if v := s.put(r, noon); v != verdictFull {
+		t.Errorf("one that is farther: verdict %d", v)
+	}
+	if n, _ := s.size(); n != before || s.lost.displaced != 0 {
+		t.Errorf("%d records of %d are left", n, before)
+	}
+}
