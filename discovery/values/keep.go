@@ -31,7 +31,8 @@ const (
 	// maxSpreads is how many records are spread or handed on at the same time.
 	maxSpreads = 8
 	// keepTick is how often Run looks at what is due, sweepTick how often it drops
-	// what has expired, which only gives memory back: nobody is told it any more.
+	// what has expired, which only gives memory back where nothing is put: nobody is
+	// told it any more, and whatever is put first drops it from all that is counted.
 	keepTick  = time.Second
 	sweepTick = 5 * time.Second
 )

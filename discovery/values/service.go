@@ -120,8 +120,8 @@ func (s *Service) Stats() Stats {
 
 // Why Put does not keep a value that is right in itself.
 var (
-	// ErrFull: this node has put as much as it may. What others have put is never in
-	// the way.
+	// ErrFull: what this node has put and has not expired is as much as it may be. What
+	// others have put is never in the way.
 	ErrFull = fmt.Errorf("the values of one node take at most %d KiB together, until some expire", MaxSignerBytes>>10)
 	// ErrNewer: a newer value came from another node while this one was signed. It
 	// happens to nodes that share a hostkey; the next Put succeeds.
@@ -170,7 +170,6 @@ func (s *Service) put(key Key, value []byte, ttl time.Duration, copies int, busy
 	if err != nil {
 		return nil, err
 	}
-	s.store.sweep1(key, now)
 	switch s.store.put(r, now) {
 	case verdictKept:
 	case verdictFull:

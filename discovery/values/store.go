@@ -1,6 +1,7 @@
 package values
 
 import (
+	"container/heap"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type entry struct {
 	heard time.Time // when it came, or was offered, last
 	moved time.Time // when it came first, or was handed on last
 	far   place     // remoteness of its key
+	index int       // in expiries
 }
 
 func (e *entry) cost() int { return len(e.raw) + overhead }
@@ -42,6 +44,7 @@ type store struct {
 
 	mu     sync.Mutex
 	keys   map[Key][]*entry
+	order  expiries
 	bytes  int
 	count  int
 	signed map[peer.ID]int // bytes by signer
@@ -105,18 +108,21 @@ func (s *store) put(r *Record, now time.Time) verdict {
 	if known != nil {
 		s.charge(known, -1)
 		known.Record, known.heard = r, now
+		heap.Fix(&s.order, known.index)
 		s.charge(known, +1)
 		return verdictKept
 	}
-	e := &entry{r, now, now, remoteness(s.self, r.Key)}
+	e := &entry{Record: r, heard: now, moved: now, far: remoteness(s.self, r.Key)}
 	s.keys[r.Key] = append(s.keys[r.Key], e)
+	heap.Push(&s.order, e)
 	s.charge(e, +1)
 	return verdictKept
 }
 
 // room judges a record and, if it is wanted, looks for room, which it makes if
-// take is set.
+// take is set. What has expired is in nobody's way.
 func (s *store) room(r *Record, now time.Time, take bool) (verdict, *entry) {
+	s.sweep(now)
 	v, known := s.judge(r.Key, r.Signer, r.Sequence, r.digest, now)
 	if v != verdictWanted {
 		return v, known
@@ -127,13 +133,13 @@ func (s *store) room(r *Record, now time.Time, take bool) (verdict, *entry) {
 	more := len(r.raw) + overhead
 	if known != nil {
 		more -= known.cost()
-	} else if !s.hasSigner(r, now, take) {
+	} else if !s.hasSigner(r, take) {
 		return verdictFull, nil
 	}
 	if s.signed[r.Signer]+more > MaxSignerBytes {
 		return verdictFull, nil
 	}
-	if s.bytes+more > MaxBytes && !s.displace(r, more, now, take) {
+	if s.bytes+more > MaxBytes && !s.displace(r, more, take) {
 		return verdictFull, nil
 	}
 	return verdictWanted, known
@@ -142,8 +148,7 @@ func (s *store) room(r *Record, now time.Time, take bool) (verdict, *entry) {
 // hasSigner says whether a key takes one more signer. This node's own has a place
 // beyond the others. One that the key vouches for has one, too: that of the last
 // one that it does not vouch for.
-func (s *store) hasSigner(r *Record, now time.Time, take bool) bool {
-	s.sweep(r.Key, now)
+func (s *store) hasSigner(r *Record, take bool) bool {
 	list := s.keys[r.Key]
 	others := len(list)
 	if slices.ContainsFunc(list, func(e *entry) bool { return e.Signer == s.id }) {
@@ -169,12 +174,9 @@ func (s *store) hasSigner(r *Record, now time.Time, take bool) bool {
 
 // displace makes room for a record at the cost of others' that are farther away,
 // for one of this node's at the cost of any of others': they have 63 of 64 MiB.
-func (s *store) displace(r *Record, more int, now time.Time, take bool) bool {
+func (s *store) displace(r *Record, more int, take bool) bool {
 	for s.bytes+more > MaxBytes {
-		e := s.farthest(now)
-		if s.bytes+more <= MaxBytes {
-			return true
-		}
+		e := s.farthest()
 		if e == nil || r.Signer != s.id && !remoteness(s.self, r.Key).less(e.far) {
 			return false
 		}
@@ -187,14 +189,10 @@ func (s *store) displace(r *Record, more int, now time.Time, take bool) bool {
 	return true
 }
 
-// farthest is the farthest of a few of others' records, nil if there are none. It
-// drops what has expired on its way.
-func (s *store) farthest(now time.Time) (farthest *entry) {
+// farthest is the farthest of a few of others' records, nil if there are none.
+func (s *store) farthest() (farthest *entry) {
 	seen := 0
-	for key, list := range s.keys { // in the map's order, which is a different one each time
-		if s.sweep(key, now) {
-			continue
-		}
+	for _, list := range s.keys { // in the map's order, which is a different one each time
 		var last *entry
 		for _, e := range slices.Backward(list) {
 			if e.Signer != s.id {
@@ -215,34 +213,20 @@ func (s *store) farthest(now time.Time) (farthest *entry) {
 	return farthest
 }
 
-// sweep drops what has expired of a key, and says whether that was anything.
-func (s *store) sweep(key Key, now time.Time) (any bool) {
-	for {
-		list := s.keys[key]
-		i := slices.IndexFunc(list, func(e *entry) bool { return !e.Alive(now) })
-		if i < 0 {
-			return any
-		}
+// sweep drops what has expired, and looks at nothing else: a record costs the
+// logarithm of how many there are, once.
+func (s *store) sweep(now time.Time) {
+	for len(s.order) > 0 && !s.order[0].Alive(now) {
 		s.lost.expired++
-		s.remove(list[i])
-		any = true
+		s.remove(s.order[0])
 	}
 }
 
-// sweep1 drops what has expired of one key.
-func (s *store) sweep1(key Key, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sweep(key, now)
-}
-
-// sweepAll drops everything that has expired.
+// sweepAll is sweep for whoever does not hold mu.
 func (s *store) sweepAll(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for key := range s.keys {
-		s.sweep(key, now)
-	}
+	s.sweep(now)
 }
 
 func (s *store) remove(e *entry) {
@@ -253,6 +237,7 @@ func (s *store) remove(e *entry) {
 	} else {
 		s.keys[e.Key] = list
 	}
+	heap.Remove(&s.order, e.index)
 	s.charge(e, -1)
 }
 
