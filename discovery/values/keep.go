@@ -3,6 +3,7 @@ package values
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -172,6 +173,10 @@ func (s *Service) handOn(ctx context.Context, key Key) {
 // distribute gives records of one key to the nodes nearest to its places, and
 // returns how many of them have the last one. To an offer those that have it
 // already answer shortly.
+//
+// Silent nodes may hold the look-ups up for longer than a record lives. So one that
+// lives shortly goes to each node as soon as that has answered belongs to
+// the nearest that are known; a few get it that are not the nearest, and will not have it for long.
 func (s *Service) distribute(ctx context.Context, records []*Record, perPlace int, offer bool) (copies int) {
 	if len(records) == 0 {
 		return 0
@@ -192,26 +197,38 @@ func (s *Service) distribute(ctx context.Context, records []*Record, perPlace in
 			copies++
 		}
 	}
-	for _, at := range placesOf(records[0].Key) {
-		wg.Go(func() {
-			l := &search{s: s, place: at, ask: &request{kind: kindFind, place: at}, take: func(peer.ID, *response) bool { return false }, width: perPlace}
-			for _, info := range l.run(ctx) {
-				mu.Lock()
-				again := given[info.ID]
-				given[info.ID] = true
-				mu.Unlock()
-				if !again {
-					wg.Go(func() { give(info) })
-				}
+	giveOnce := func(near []peer.AddrInfo) {
+		for _, info := range near {
+			mu.Lock()
+			again := given[info.ID]
+			given[info.ID] = true
+			mu.Unlock()
+			if !again {
+				wg.Go(func() { give(info) })
 			}
-		})
+		}
+	}
+	hasty := slices.ContainsFunc(records, func(r *Record) bool { return time.Until(r.Expires) < lookupTimeout })
+	for _, at := range placesOf(records[0].Key) {
+		l := &search{s: s, place: at, ask: &request{kind: kindFind, place: at}, width: perPlace}
+		l.take = func(peer.ID, *response) bool {
+			if hasty {
+				giveOnce(l.settled())
+			}
+			return false
+		}
+		wg.Go(func() { giveOnce(l.run(ctx)) })
 	}
 	wg.Wait()
 	return copies
 }
 
-// give hands a record to a node and says whether it has it now.
+// give hands a record to a node and says whether it has it now. What has been
+// replaced or has expired while a look-up went on is not given any more.
 func (s *Service) give(ctx context.Context, to peer.AddrInfo, r *Record, offer bool) bool {
+	if now := time.Now(); !r.Alive(now) || s.store.replaced(r, now) {
+		return false
+	}
 	if offer {
 		p, err := s.call(ctx, to, &request{kind: kindOffer, key: r.Key, sequence: r.Sequence, digest: r.digest, signer: r.Signer})
 		if err != nil || p.verdict != verdictWanted {

@@ -187,6 +187,24 @@ func (l *search) skipSlow() {
 	}
 }
 
+// settled are the nodes that have answered among the width nearest ones that are
+// known and have not failed: whom run will return unless it hears of nearer ones.
+func (l *search) settled() (near []peer.AddrInfo) {
+	counted := 0
+	for _, c := range l.all {
+		if c.state == failed {
+			continue
+		}
+		if counted++; counted > l.width {
+			break
+		}
+		if c.state == answered {
+			near = append(near, c.AddrInfo)
+		}
+	}
+	return near
+}
+
 func (l *search) nearest() (near []peer.AddrInfo) {
 	for _, c := range l.all {
 		if c.state == answered && len(near) < l.width {

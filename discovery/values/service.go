@@ -131,7 +131,8 @@ var (
 // Put signs a value and keeps it here, so that Get finds it at this node from now
 // on; Run spreads it. A ttl of 0 is DefaultTTL, and none is above MaxTTL. copies
 // is how many nodes at each place should have it: 0 or less than 8 = 8, at most
-// 20. A later Put replaces an earlier one of the same key.
+// 20. A later Put replaces an earlier one of the same key, even one that would have
+// lived longer: this node does not get that one back from others.
 func (s *Service) Put(key Key, value []byte, ttl time.Duration, copies int) (*Record, error) {
 	r, err := s.put(key, value, ttl, copies, false)
 	if err == nil {
@@ -162,10 +163,7 @@ func (s *Service) put(key Key, value []byte, ttl time.Duration, copies int, busy
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	sequence := uint64(now.UnixMilli())
-	if before := s.store.of(key, s.cfg.Self, now); before != nil {
-		sequence = max(sequence, before.Sequence+1)
-	}
+	sequence := max(uint64(now.UnixMilli()), s.store.next(key, now))
 	r, err := Sign(s.cfg.Key, s.cfg.Network, key, value, sequence, now, now.Add(min(ttl, MaxTTL)))
 	if err != nil {
 		return nil, err
@@ -260,13 +258,16 @@ func (s *Service) findAt(ctx context.Context, key Key, t *tally, exhaustive bool
 	wg.Wait()
 }
 
-// checked leaves out what no honest node would have sent.
+// checked leaves out what no honest node would have sent, and what this node has
+// replaced: that others still have it where its successor expired is no lie.
 func (s *Service) checked(key Key, records []*Record) []*Record {
 	now := time.Now()
 	var good []*Record
 	for _, r := range records {
 		if err := r.Check(s.cfg.Network, key, now); err == nil {
-			good = append(good, r)
+			if !s.store.replaced(r, now) {
+				good = append(good, r)
+			}
 		} else if !errors.Is(err, ErrExpired) { // which may have happened on the way
 			s.count.rejected.Add(1)
 		}

@@ -48,13 +48,14 @@ type store struct {
 	bytes  int
 	count  int
 	signed map[peer.ID]int // bytes by signer
-	lost   counts          // what was displaced, expired
+	past   map[Key]past
+	lost   counts // what was displaced, expired
 }
 
 type counts struct{ displaced, expired uint64 }
 
 func newStore(self peer.ID) *store {
-	return &store{id: self, self: home(self), keys: make(map[Key][]*entry), signed: make(map[peer.ID]int)}
+	return &store{id: self, self: home(self), keys: make(map[Key][]*entry), signed: make(map[peer.ID]int), past: make(map[Key]past)}
 }
 
 // judge says what would become of a record, without a look at its signature.
@@ -70,6 +71,9 @@ func (s *store) judge(key Key, signer peer.ID, sequence uint64, digest [32]byte,
 			return verdictOlder, e
 		}
 		return verdictWanted, e
+	}
+	if signer == s.id && sequence < s.least(key, now) {
+		return verdictOlder, nil
 	}
 	return verdictWanted, nil
 }
@@ -104,6 +108,9 @@ func (s *store) put(r *Record, now time.Time) verdict {
 			known.heard = now
 		}
 		return v
+	}
+	if r.Signer == s.id {
+		s.remember(r, known)
 	}
 	if known != nil {
 		s.charge(known, -1)
@@ -222,11 +229,12 @@ func (s *store) sweep(now time.Time) {
 	}
 }
 
-// sweepAll is sweep for whoever does not hold mu.
+// sweepAll is sweep for whoever does not hold mu, and of what is remembered, too.
 func (s *store) sweepAll(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep(now)
+	s.forgetOver(now)
 }
 
 func (s *store) remove(e *entry) {
