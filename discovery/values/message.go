@@ -1,6 +1,7 @@
 package values
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 
@@ -141,8 +142,8 @@ func (p *response) encode() []byte {
 	return b
 }
 
-// decodeResponse reads the answer to a request of this kind. What exceeds a limit
-// makes all of it worthless: no honest node sends it.
+// decodeResponse reads the answer to a request of this kind, and keeps nothing of
+// b. What exceeds a limit makes all of it worthless: no honest node sends it.
 func decodeResponse(k kind, b []byte) (*response, error) {
 	p := new(response)
 	in := cutter{rest: b}
@@ -169,7 +170,8 @@ func decodeResponse(k kind, b []byte) (*response, error) {
 		return nil, errMessage
 	}
 	for range n {
-		r, err := ParseRecord(in.take(int(in.u32())))
+		// A copy: what is kept of one record does not keep the answer with eight.
+		r, err := ParseRecord(bytes.Clone(in.take(int(in.u32()))))
 		if in.short || err != nil {
 			return nil, errMessage
 		}

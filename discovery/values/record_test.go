@@ -227,6 +227,30 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+// What is kept of one record of an answer does not keep all of the answer, which
+// may be eight times as large.
+func TestRecordsDoNotKeepTheirAnswer(t *testing.T) {
+	key := newTestKey(t)
+	var p response
+	for i := range maxSigners {
+		p.records = append(p.records, signed(t, key, string(bytes.Repeat([]byte{byte('a' + i)}, MaxValue)), uint64(i)))
+	}
+	b := p.encode()
+	got, err := decodeResponse(kindGet, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(b)
+	for i, r := range got.records {
+		if sha256.Sum256(r.raw) != r.digest || r.Check("net", testKey(1), noon) != nil || !bytes.Equal(r.Value, p.records[i].Value) {
+			t.Errorf("record %d lies in the answer", i)
+		}
+		if cap(r.raw) > maxRecord+1<<13 {
+			t.Errorf("record %d takes %d bytes", i, cap(r.raw))
+		}
+	}
+}
+
 // Whoever is near one place of a key is far from the others, and the first place is the
 // plain hash.
 func TestPlacesAreFarApart(t *testing.T) {
