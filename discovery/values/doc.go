@@ -35,7 +35,8 @@
 //  1. what this node has put itself;
 //  2. what the key vouches for: the value whose SHA-256 the key is, then the
 //     value of the node the SHA-256 of whose peer ID the key is;
-//  3. what most holders had first.
+//  3. what most of the holders nearest to its places had first; each place has one
+//     vote, which they share.
 //
 // The third rule says that the first to come owns a key as long as it keeps its
 // record alive. The other one, "the newest wins", would let anybody hide anybody's

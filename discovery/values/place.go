@@ -53,12 +53,16 @@ func (p place) less(o place) bool { return bytes.Compare(p[:], o[:]) < 0 }
 
 // remoteness is how far a key is from a node: from the nearest of its places.
 func remoteness(node place, key Key) place {
-	all := placesOf(key)
-	least := node.distance(all[0])
-	for _, p := range all[1:] {
-		if d := node.distance(p); d.less(least) {
-			least = d
+	_, d := nearestPlace(node, key)
+	return d
+}
+
+// nearestPlace is which of a key's places is nearest to a node, and how far it is.
+func nearestPlace(node place, key Key) (at int, least place) {
+	for i, p := range placesOf(key) {
+		if d := node.distance(p); i == 0 || d.less(least) {
+			at, least = i, d
 		}
 	}
-	return least
+	return at, least
 }

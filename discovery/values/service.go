@@ -201,8 +201,9 @@ func (s *Service) All(ctx context.Context, key Key) []*Record { return s.find(ct
 // their nodes.
 func (s *Service) find(ctx context.Context, key Key, exhaustive bool) []*Record {
 	s.count.gets.Add(1)
-	t := newTally()
-	t.add(s.cfg.Self, 0, s.store.get(key, time.Now()))
+	t := newTally(s.cfg.Self)
+	here, _ := nearestPlace(s.store.self, key)
+	t.add(s.cfg.Self, here, s.store.get(key, time.Now()))
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	select {
@@ -213,7 +214,7 @@ func (s *Service) find(ctx context.Context, key Key, exhaustive bool) []*Record 
 	}
 	now := time.Now()
 	var alive []*Record
-	for _, r := range t.all(s.cfg.Self) {
+	for _, r := range t.all() {
 		if r.Alive(now) { // it may have taken a while
 			alive = append(alive, r)
 		}
@@ -230,12 +231,13 @@ func (s *Service) findAt(ctx context.Context, key Key, t *tally, exhaustive bool
 	var mu sync.Mutex // of t
 	hurry := make(chan struct{})
 	hurried := false
-	take := func(i int) func(peer.ID, *response) bool {
+	take := func(i int, l *search) func(peer.ID, *response) bool {
 		return func(from peer.ID, p *response) bool {
 			checked := s.checked(key, p.records)
 			mu.Lock()
 			defer mu.Unlock()
 			t.add(from, i, checked)
+			t.near[i] = l.settled()
 			if exhaustive {
 				return false
 			}
@@ -243,7 +245,7 @@ func (s *Service) findAt(ctx context.Context, key Key, t *tally, exhaustive bool
 				cancel()
 				return true
 			}
-			if len(t.signers) > 0 && !hurried {
+			if len(t.best) > 0 && !hurried {
 				hurried = true
 				time.AfterFunc(slow, func() { close(hurry) })
 			}
@@ -252,8 +254,14 @@ func (s *Service) findAt(ctx context.Context, key Key, t *tally, exhaustive bool
 	}
 	var wg sync.WaitGroup
 	for i, at := range placesOf(key) {
-		l := &search{s: s, place: at, ask: &request{kind: kindGet, place: at, key: key}, take: take(i), hurry: hurry}
-		wg.Go(func() { l.run(ctx) })
+		l := &search{s: s, place: at, ask: &request{kind: kindGet, place: at, key: key}, hurry: hurry}
+		l.take = take(i, l)
+		wg.Go(func() {
+			near := l.run(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			t.near[i] = near
+		})
 	}
 	wg.Wait()
 }

@@ -48,6 +48,8 @@ type simNode struct {
 	table *kbucket.RoutingTable
 	// answer, when not nil, replaces the service's: nil = says nothing at all.
 	answer atomic.Pointer[answering]
+	// beside makes it answer in a millisecond, as if it were beside whoever asks.
+	beside atomic.Bool
 	stop   context.CancelFunc
 	ended  chan struct{}
 }
@@ -197,9 +199,14 @@ func (n *simNode) nearest(point [32]byte, count int) (near []peer.AddrInfo) {
 var errGone = errors.New("connection refused")
 
 func (n *simNode) call(ctx context.Context, to peer.AddrInfo, request []byte) ([]byte, error) {
+	far := n.w.at(to.ID)
 	travel := func() error {
+		way := simLatency/2 + time.Duration(n.w.rng.IntN(int(simLatency)))
+		if far != nil && far.beside.Load() {
+			way = time.Millisecond / 2
+		}
 		select {
-		case <-time.After(simLatency/2 + time.Duration(n.w.rng.IntN(int(simLatency)))):
+		case <-time.After(way):
 			return ctx.Err()
 		case <-ctx.Done():
 			return ctx.Err()
