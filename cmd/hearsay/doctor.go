@@ -202,19 +202,19 @@ func reachWords(r control.Reach) []string {
 	default:
 		lines = append(lines, "  relays   none in use")
 	}
-	todo := ""
+	advice := ""
 	switch {
 	case r.State == health.ReachPrivate && r.MapsPorts:
-		todo = "forward the p2p port on the router to this machine; nothing, if it has neighbours enough"
+		advice = "forward the p2p port on the router to this machine; nothing, if it has neighbours enough"
 	case r.State == health.ReachPrivate:
-		todo = "forward the p2p port on the router to this machine, or set port_mapping = true; nothing, if it has neighbours enough"
+		advice = "forward the p2p port on the router to this machine, or set port_mapping = true; nothing, if it has neighbours enough"
 	case r.State == health.ReachUnknown && r.Asks:
-		todo = "wait until a neighbour elsewhere has tried; it takes a minute once there is one"
+		advice = "wait until a neighbour elsewhere has tried; it takes a minute once there is one"
 	case r.State == health.ReachUnknown:
-		todo = "set autonat = true, without a list of allowed peers, to have a neighbour elsewhere try; or have somebody elsewhere connect to this node, which shows it, too"
+		advice = "set autonat = true, without a list of allowed peers, to have a neighbour elsewhere try; or have somebody elsewhere connect to this node, which shows it, too"
 	}
-	if todo != "" {
-		lines = append(lines, "  to do    "+todo)
+	if advice != "" {
+		lines = append(lines, "  to do    "+advice)
 	}
 	return lines
 }

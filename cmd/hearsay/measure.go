@@ -1,9 +1,10 @@
 package main
 
 import (
-	"container/list"
 	"context"
 	"time"
+
+	"github.com/hashicorp/golang-lru/simplelru"
 
 	"hearsay/node"
 	"hearsay/node/health"
@@ -42,39 +43,15 @@ func (m measured) Snapshot() metrics.Snapshot {
 // maxUndecided is how many rumors at most are remembered until their verdict falls.
 const maxUndecided = 4096
 
-// undecided remembers when rumors became known whose verdict has not fallen. The
-// oldest are forgotten and not timed: of some there is never a verdict, as they are
-// gone before, and of others it is not told, as the observer was too slow.
-type undecided struct {
-	places map[node.RumorID]*list.Element // in order
-	order  *list.List                     // of known, the oldest first
-}
-
-type known struct {
-	id node.RumorID
-	at time.Time
-}
-
-func newUndecided() *undecided {
-	return &undecided{make(map[node.RumorID]*list.Element), list.New()}
-}
-
-func (u *undecided) add(id node.RumorID, at time.Time) {
-	u.take(id)
-	if u.order.Len() >= maxUndecided {
-		u.take(u.order.Front().Value.(known).id)
+// newUndecided is where it is remembered when rumors became known whose verdict has not
+// fallen. The oldest are forgotten and not timed: of some there is never a verdict, as
+// they are gone before, and of others it is not told, as the observer was too slow.
+func newUndecided() *simplelru.LRU { // of time.Time by node.RumorID
+	known, err := simplelru.NewLRU(maxUndecided, nil)
+	if err != nil {
+		panic(err) // only of a size below 1
 	}
-	u.places[id] = u.order.PushBack(known{id, at})
-}
-
-// take forgets a rumor, and returns when it became known if that was remembered.
-func (u *undecided) take(id node.RumorID) (at time.Time, ok bool) {
-	place, ok := u.places[id]
-	if !ok {
-		return time.Time{}, false
-	}
-	delete(u.places, id)
-	return u.order.Remove(place).(known).at, true
+	return known
 }
 
 // measure has the metrics told of each rumor until ctx ends.
@@ -87,11 +64,12 @@ func measure(ctx context.Context, n *node.Node, m *metrics.Metrics) {
 		case o := <-watch.C():
 			switch {
 			case o.Verdict != "":
-				if at, ok := told.take(o.ID); ok {
-					m.Decided(o.Time.Sub(at))
+				if at, ok := told.Peek(o.ID); ok {
+					m.Decided(o.Time.Sub(at.(time.Time)))
+					told.Remove(o.ID)
 				}
 			case o.Via != "":
-				told.add(o.ID, o.Time)
+				told.Add(o.ID, o.Time)
 				if !o.Filled { // what comes by comparison tells how late this node came
 					m.Arrived(o.Hops, o.Time.Sub(o.Rumor.Created))
 				}

@@ -23,20 +23,14 @@ func TestUndecided(t *testing.T) {
 		return id
 	}
 	for i := range 2 * maxUndecided {
-		u.add(id(i), begin.Add(time.Duration(i)))
+		u.Add(id(i), begin.Add(time.Duration(i)))
 	}
-	if at, ok := u.take(id(2*maxUndecided - 1)); !ok || !at.Equal(begin.Add(2*maxUndecided-1)) {
+	last := id(2*maxUndecided - 1)
+	if at, ok := u.Peek(last); !ok || !at.(time.Time).Equal(begin.Add(2*maxUndecided-1)) {
 		t.Errorf("the last is from %v, known %v", at, ok)
 	}
-	if _, ok := u.take(id(2*maxUndecided - 1)); ok {
-		t.Error("a verdict fell twice")
-	}
-	if _, ok := u.take(id(maxUndecided - 1)); ok || len(u.places) != maxUndecided-1 || u.order.Len() != maxUndecided-1 {
-		t.Errorf("%d are remembered, one too many: %v", len(u.places), ok)
-	}
-	u.add(id(maxUndecided), begin) // which is known
-	if at, _ := u.take(id(maxUndecided)); !at.Equal(begin) || u.order.Len() != len(u.places) {
-		t.Errorf("known anew at %v, %d and %d remembered", at, u.order.Len(), len(u.places))
+	if u.Len() != maxUndecided || u.Contains(id(maxUndecided-1)) {
+		t.Errorf("%d are remembered, want the last %d", u.Len(), maxUndecided)
 	}
 }
 

@@ -57,7 +57,7 @@
 //
 // Records are in memory: 1 MiB of a signer's, 64 MiB in all ([MaxBytes]). When
 // all is full, a record that is nearer to this node displaces one that is
-// farther, and one that this node puts displaces any of others'. What a peer may store per second is bounded, every request has a
-// deadline of 2 s and a look-up one of 8 s. There is no proof of work:
-// DESIGN.md says why.
+// farther, and one that this node puts displaces any of others'. What a peer may
+// store per second is bounded, every request has a deadline of 2 s and a look-up one
+// of 8 s. There is no proof of work: DESIGN.md says why.
 package values

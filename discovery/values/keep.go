@@ -175,8 +175,9 @@ func (s *Service) handOn(ctx context.Context, key Key) {
 // already answer shortly.
 //
 // Silent nodes may hold the look-ups up for longer than a record lives. So one that
-// lives shortly goes to each node as soon as that has answered belongs to
-// the nearest that are known; a few get it that are not the nearest, and will not have it for long.
+// lives shortly goes to each node as soon as that has answered and belongs to the
+// nearest that are known; a few get it that are not the nearest, and will not have it
+// for long.
 func (s *Service) distribute(ctx context.Context, records []*Record, perPlace int, offer bool) (copies int) {
 	if len(records) == 0 {
 		return 0

@@ -104,24 +104,7 @@ func TestFastLiars(t *testing.T) {
 					lie, _ := Sign(liars[0].key, "test", key, []byte("a lie"), 1, time.Now(), time.Now().Add(time.Hour))
 					for _, n := range liars {
 						n.beside.Store(true)
-						n.says(func(_ peer.ID, message []byte) []byte {
-							q, err := decodeRequest(message)
-							if err != nil {
-								return nil
-							}
-							p := new(response)
-							switch q.kind {
-							case kindPut, kindOffer:
-								p.verdict = verdictKept
-								return p.encode()
-							case kindGet:
-								p.records = []*Record{lie}
-							}
-							for _, s := range liars[:min(len(liars), maxNear)] {
-								p.near = append(p.near, peer.AddrInfo{ID: s.id})
-							}
-							return p.encode()
-						})
+						n.says(claim(lie, liars[:min(len(liars), maxNear)]))
 					}
 					w.put(honest[0], key, "honest", time.Hour)
 					for range 40 {

@@ -40,6 +40,29 @@ type answering func(from peer.ID, request []byte) []byte
 // says has the node answer otherwise than it should.
 func (n *simNode) says(answer answering) { n.answer.Store(&answer) }
 
+// claim is the answer of who takes everything, has only lie, which may be nil, and knows
+// only some.
+func claim(lie *Record, some []*simNode) answering {
+	return func(_ peer.ID, message []byte) []byte {
+		q, err := decodeRequest(message)
+		if err != nil {
+			return nil
+		}
+		p := new(response)
+		switch {
+		case q.kind == kindPut || q.kind == kindOffer:
+			p.verdict = verdictKept
+			return p.encode()
+		case q.kind == kindGet && lie != nil:
+			p.records = []*Record{lie}
+		}
+		for _, s := range some {
+			p.near = append(p.near, peer.AddrInfo{ID: s.id})
+		}
+		return p.encode()
+	}
+}
+
 type simNode struct {
 	*Service
 	w     *world

@@ -5,15 +5,21 @@ import (
 	"time"
 )
 
-// IDs are gathered for n.s.cfg.HaveDelay, one message per group, and none is told of
-// what came the other way meanwhile.
-func TestHaves(t *testing.T) {
+// besideLazy is a node with two neighbours that take 7 and 8: T in full, D by ID.
+func besideLazy(t *testing.T) *tnode {
 	n := alone(t)
 	n.module(1, 7, 8)
-	n.up("T", 7, 8) // takes everything in full
+	n.up("T", 7, 8)
 	n.up("D", 7, 8)
 	l := n.s.links["D"]
 	l.lazy[7], l.lazy[8] = true, true
+	return n
+}
+
+// IDs are gathered for n.s.cfg.HaveDelay, one message per group, and none is told of
+// what came the other way meanwhile.
+func TestHaves(t *testing.T) {
+	n := besideLazy(t)
 	a := n.publish(8, "a")
 	b := n.publish(7, "b")
 	c := n.publish(8, "c")
@@ -34,12 +40,7 @@ func TestHaves(t *testing.T) {
 
 // Nor is it told of a type that it takes no more by then.
 func TestHavesOfDroppedType(t *testing.T) {
-	n := alone(t)
-	n.module(1, 7, 8)
-	n.up("T", 7, 8) // takes everything in full
-	n.up("D", 7, 8)
-	l := n.s.links["D"]
-	l.lazy[7], l.lazy[8] = true, true
+	n := besideLazy(t)
 	n.publish(7, "a")
 	b := n.publish(8, "b")
 	n.recv("D", &Interests{Types: []uint16{8}})

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -197,6 +198,23 @@ func (p *post) send(from *person, text string, o Options, to ...*person) Sent {
 
 // unreachable cuts everybody off from being reached straight.
 func unreachable(peer.ID, peer.ID) error { return errNotReachable }
+
+// withJournal is two that write to each other, of which b has a journal; reopen closes
+// that and starts b, which has ended, with what is in it.
+func withJournal(t *testing.T) (p *post, a, b *person, j *journal.Journal, reopen func() *journal.Journal) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "journal.db")
+	p = &post{t: t}
+	j = openJournal(t, path)
+	a, b = p.add("", nil), p.add(dir, j)
+	return p, a, b, j, func() *journal.Journal {
+		j.Close()
+		j = openJournal(t, path)
+		p.start(b, dir, j)
+		return j
+	}
+}
 
 func openJournal(t *testing.T, path string) *journal.Journal {
 	t.Helper()

@@ -115,20 +115,14 @@ func TestMissed(t *testing.T) {
 // can be.
 func TestMissedOverRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "journal.db")
-		p := &post{t: t}
-		a := p.add("", nil)
-		j := openJournal(t, path)
-		b := p.add(dir, j)
+		p, a, b, _, reopen := withJournal(t)
 		p.send(a, "the first", Options{}, b)
 		early := readNow(b.Read(0))[0].Seq
 		for i := range maxLetters + 10 {
 			p.send(a, fmt.Sprint(i), Options{}, b)
 		}
 		b.end()
-		j.Close()
-		p.start(b, dir, openJournal(t, path))
+		reopen()
 		kept := readNow(b.Read(0))
 		if len(kept) != maxLetters || kept[0].Missed {
 			t.Fatalf("%d events are kept, the first is %+v", len(kept), kept[0])
@@ -142,7 +136,7 @@ func TestMissedOverRestart(t *testing.T) {
 		// Of a node that lost its journal nothing is known.
 		b.end()
 		time.Sleep(time.Minute)
-		p.start(b, dir, nil)
+		p.start(b, filepath.Dir(b.cfg.Keys.path), nil)
 		p.send(a, "the last", Options{}, b)
 		if all := readNow(b.Read(early)); len(all) != 1 || !all[0].Missed {
 			t.Errorf("with nothing kept: %+v", all)

@@ -129,12 +129,7 @@ func TestFallback(t *testing.T) {
 // told once.
 func TestToldOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "journal.db")
-		p := &post{t: t}
-		a := p.add("", nil)
-		j := openJournal(t, path)
-		b := p.add(dir, j)
+		p, a, b, _, reopen := withJournal(t)
 		p.send(a, "once", Options{Relay: true}, b)
 		want(t, b, "once")
 		rumor := p.carried[0]
@@ -147,9 +142,7 @@ func TestToldOnce(t *testing.T) {
 		want(t, b)
 		for range 2 {
 			b.end()
-			j.Close()
-			j = openJournal(t, path)
-			p.start(b, dir, j)
+			reopen()
 			p.tell(rumor)
 			want(t, b, "once") // it is kept for readers, and told no second time
 		}
@@ -274,12 +267,7 @@ func TestReceiptOfAnother(t *testing.T) {
 // told of; what is kept is bounded, on the disk too.
 func TestReaders(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "journal.db")
-		p := &post{t: t}
-		a := p.add("", nil)
-		j := openJournal(t, path)
-		b := p.add(dir, j)
+		p, a, b, _, reopen := withJournal(t)
 		slow := b.ReadNew()
 		for i := range maxLetters + 10 {
 			p.send(a, fmt.Sprint(i), Options{}, b)
@@ -304,8 +292,7 @@ func TestReaders(t *testing.T) {
 		}
 		p.send(a, strings.Repeat("x", MaxText), Options{}, b)
 		b.end()
-		j.Close()
-		p.start(b, dir, openJournal(t, path))
+		reopen()
 		kept := read(b.Read(0))
 		if len(kept) == 0 || len(kept) > maxLetters || len(kept[len(kept)-1].Letter.Text) != MaxText {
 			t.Errorf("%d kept over a restart", len(kept))

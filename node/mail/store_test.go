@@ -56,12 +56,7 @@ func sameAsStore(t *testing.T, n *person) {
 // their names were not looked at.
 func TestUnreadableRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		path := filepath.Join(dir, "journal.db")
-		p := &post{t: t}
-		a := p.add("", nil)
-		j := openJournal(t, path)
-		b := p.add(dir, j)
+		p, a, b, j, reopen := withJournal(t)
 		p.send(a, "before", Options{Relay: true}, b)
 		b.end()
 		last := b.inbox.seq + 1
@@ -75,9 +70,7 @@ func TestUnreadableRecords(t *testing.T) {
 		); err != nil {
 			t.Fatal(err)
 		}
-		j.Close()
-		j = openJournal(t, path)
-		p.start(b, dir, j)
+		j = reopen()
 		if b.inbox.seq < last {
 			t.Errorf("events are counted from %d, and a reader may have seen %d", b.inbox.seq, last)
 		}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 
@@ -241,20 +242,28 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
-// TestDialBackoff: the swarm's own pause after a failed dial does not make a
-// later dial fail.
-func TestDialBackoff(t *testing.T) {
-	t.Parallel()
-	a := newNode(t, newHost(t))
+// absent is a node that knows a peer which is not there, and what has it come back.
+func absent(t *testing.T) (a *node, p gossip.PeerID, back func() host.Host) {
+	t.Helper()
+	a = newNode(t, newHost(t))
 	key := newKey(t)
 	h := newHost(t, libp2p.Identity(key))
 	addrs := h.Addrs()
 	introduce(a.host, h)
 	h.Close()
-	p := gossip.PeerID(h.ID())
+	return a, gossip.PeerID(h.ID()), func() host.Host {
+		return newHost(t, libp2p.Identity(key), libp2p.ListenAddrs(addrs...))
+	}
+}
+
+// TestDialBackoff: the swarm's own pause after a failed dial does not make a
+// later dial fail.
+func TestDialBackoff(t *testing.T) {
+	t.Parallel()
+	a, p, back := absent(t)
 	a.Dial(p)
 	a.awaitFailed(p)
-	b := newNode(t, newHost(t, libp2p.Identity(key), libp2p.ListenAddrs(addrs...)))
+	b := newNode(t, back())
 	a.Dial(p)
 	a.awaitUp(p)
 	b.awaitUp(a.id)
@@ -263,16 +272,10 @@ func TestDialBackoff(t *testing.T) {
 // TestProbeBackoff: neither does it make a probe fail.
 func TestProbeBackoff(t *testing.T) {
 	t.Parallel()
-	a := newNode(t, newHost(t))
-	key := newKey(t)
-	h := newHost(t, libp2p.Identity(key))
-	addrs := h.Addrs()
-	introduce(a.host, h)
-	h.Close()
-	p := gossip.PeerID(h.ID())
+	a, p, back := absent(t)
 	a.Probe(p)
 	a.awaitFailed(p)
-	newHost(t, libp2p.Identity(key), libp2p.ListenAddrs(addrs...))
+	back()
 	a.Probe(p)
 	a.await("Reached", func(ev gossip.Event) bool {
 		switch ev := ev.(type) {
