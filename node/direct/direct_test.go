@@ -63,9 +63,24 @@ func pair(t *testing.T, in *inbox) (from, to *Direct) {
 	return from, to
 }
 
+// told is a stream that tells when something of it was read.
+type told struct {
+	network.Stream
+	once sync.Once
+	read chan struct{}
+}
+
+func (s *told) Read(p []byte) (int, error) {
+	n, err := s.Stream.Read(p)
+	s.once.Do(func() { close(s.read) })
+	return n, err
+}
+
 // Who begins a message and does not go on holds up nobody who closes.
 func TestCloseDoesNotWait(t *testing.T) {
 	from, to := pair(t, &inbox{})
+	read := make(chan struct{})
+	to.host.SetStreamHandler(Protocol, func(s network.Stream) { to.serve(&told{Stream: s, read: read}) })
 	s, err := from.host.NewStream(t.Context(), to.host.ID(), Protocol)
 	if err != nil {
 		t.Fatal(err)
@@ -73,15 +88,10 @@ func TestCloseDoesNotWait(t *testing.T) {
 	if _, err := s.Write([]byte{100, 1, 2, 3}); err != nil {
 		t.Fatal(err)
 	}
-	taken := func() bool {
-		to.mu.Lock()
-		defer to.mu.Unlock()
-		return to.streams == 1
-	}
-	for late := time.Now().Add(10 * time.Second); !taken(); time.Sleep(time.Millisecond) {
-		if time.Now().After(late) {
-			t.Fatal("the stream does not come")
-		}
+	select {
+	case <-read:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the stream does not come")
 	}
 	closed := make(chan struct{})
 	go func() { to.Close(); close(closed) }()

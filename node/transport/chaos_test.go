@@ -39,8 +39,9 @@ func TestChaos(t *testing.T) {
 	}
 	wg.Wait()
 	// Calm: both dial until a ping comes through.
-	deadline := time.Now().Add(patience)
+	deadline := time.After(patience)
 	for number := uint64(1 << 40); ; number++ {
+		moreOfA, moreOfB := a.changed(), b.changed()
 		a.Dial(b.id)
 		a.Send(b.id, &gossip.Ping{Number: number}, false)
 		got := b.count(func(ev gossip.Event) bool {
@@ -54,10 +55,12 @@ func TestChaos(t *testing.T) {
 		if got > 0 {
 			break
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-moreOfA:
+		case <-moreOfB:
+		case <-deadline:
 			t.Fatalf("no link: %v", a.Failure(b.id))
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	for _, n := range []*node{a, b} {
 		n.Close()

@@ -108,13 +108,13 @@ func TestFarewellCrossed(t *testing.T) {
 		a.Send(b.id, &gossip.Push{Rumor: newRumor(t, uint64(i+1), 1024)}, false)
 	}
 	a.Send(b.id, &gossip.Bye{Reason: gossip.ByeLeaving}, true)
-	left := make(chan error)
+	left := make(chan error, 1)
 	go func() { left <- a.Farewell(t.Context()) }()
-	<-a.ending(b)
+	awaited(t, a.ending(b), "the link does not begin to end")
 	b.Send(a.id, &gossip.Sync{}, false)
-	<-opened
+	awaited(t, opened, "the lane is not opened")
 	close(gate)
-	if err := <-left; err != nil {
+	if err := awaited(t, left, "the farewell does not end"); err != nil {
 		t.Error(err)
 	}
 	awaitMsg[*gossip.Bye](b, a.id)
@@ -128,13 +128,15 @@ func TestFarewellCrossed(t *testing.T) {
 func TestFarewellDrains(t *testing.T) {
 	t.Parallel()
 	gate := make(chan struct{})
-	a, b := newNode(t, newHost(t), withTiming(quick)), newNode(t, newHost(t), withGate(gate))
+	a, b := newNode(t, newHost(t)), newNode(t, newHost(t), withGate(gate))
 	connect(t, a, b)
 	a.Send(b.id, &gossip.Bye{Reason: gossip.ByeFull}, false)
 	a.Send(b.id, &gossip.Ping{Number: 1}, false)
 	a.Hangup(b.id, "full", false)
 	// b reads nothing, so a cannot know that it has read.
-	if err := a.Farewell(t.Context()); err == nil {
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := a.Farewell(over); err == nil {
 		t.Error("it was not awaited")
 	}
 	close(gate)
@@ -222,21 +224,17 @@ func TestRelic(t *testing.T) {
 	key := newKey(t)
 	dead := newStranger(t, libp2p.Identity(key))
 	// Streams make the old connection the preferred one.
+	arrived := make(chan struct{}, 100)
+	for id, p := range protocols {
+		a.host.SetStreamHandler(p, func(s network.Stream) {
+			arrived <- struct{}{}
+			a.accept(laneID(id), s)
+		})
+	}
 	dead.open(a, syncLane, hello(t, 7, 0))
 	dead.open(a, peersLane, hello(t, 7, 0))
-	greeters := func() int {
-		a.Transport.mu.Lock()
-		defer a.Transport.mu.Unlock()
-		rem := a.remotes[dead.host.ID()]
-		if rem == nil {
-			return 0
-		}
-		return rem.greeters
-	}
-	for deadline := time.Now().Add(patience); greeters() < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the streams do not arrive")
-		}
+	for range 2 {
+		awaited(t, arrived, "the streams do not arrive")
 	}
 	time.Sleep(2 * tm.relic) // the difference in age
 

@@ -151,6 +151,25 @@ func (n *node) await(what string, is func(gossip.Event) bool) gossip.Event {
 	}
 }
 
+// awaited waits until a channel is closed or has something, and fails with what is
+// wrong if that does not come.
+func awaited[T any](t testing.TB, c <-chan T, wrong string) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(patience):
+		t.Fatal(wrong)
+	}
+	return v
+}
+
+// changed is closed at the next event.
+func (n *node) changed() <-chan struct{} {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.more
+}
+
 func show(events []gossip.Event) string {
 	var b bytes.Buffer
 	for i, ev := range events {

@@ -3,15 +3,18 @@ package transport
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/multiformats/go-multiaddr"
 
@@ -36,17 +39,23 @@ func relayed(t *testing.T, data int64) (a, b *node) {
 		}
 		hosts = append(hosts, h)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
 	// The service begins a moment after its host.
-	for ctx, cancel := context.WithTimeout(t.Context(), patience); ; {
-		_, err := client.Reserve(ctx, hosts[1], info)
-		if err == nil {
-			cancel()
-			break
+	begun, err := between.EventBus().Subscribe(new(event.EvtLocalProtocolsUpdated))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer begun.Close()
+	for !slices.Contains(between.Mux().Protocols(), proto.ProtoIDv2Hop) {
+		select {
+		case <-begun.Out():
+		case <-ctx.Done():
+			t.Fatal("the relay does not begin")
 		}
-		if ctx.Err() != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Millisecond)
+	}
+	if _, err := client.Reserve(ctx, hosts[1], info); err != nil {
+		t.Fatal(err)
 	}
 	via := multiaddr.StringCast("/p2p/" + between.ID().String() + "/p2p-circuit")
 	hosts[0].Peerstore().AddAddr(hosts[1].ID(), via, time.Hour)
