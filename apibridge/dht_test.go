@@ -29,27 +29,14 @@ type dhtPeer struct {
 }
 
 func serveDHT(t testing.TB, opts apibridge.DHTOptions) *dhtPeer {
-	ln, err := apibridge.Listen("127.0.0.1:0", false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serveDHTOn(t, ln, opts, func() net.Conn {
-		c, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	})
+	ln := listen(t)
+	return serveDHTOn(t, ln, opts, dialer(t, ln))
 }
 
 // dhtPipes is without sockets, for virtual time.
 func dhtPipes(t testing.TB, opts apibridge.DHTOptions) *dhtPeer {
-	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	return serveDHTOn(t, ln, opts, func() net.Conn {
-		ours, theirs := net.Pipe()
-		ln.conns <- theirs
-		return ours
-	})
+	ln := newPipes()
+	return serveDHTOn(t, ln, opts, ln.dial)
 }
 
 func serveDHTOn(t testing.TB, ln net.Listener, opts apibridge.DHTOptions, dial func() net.Conn) *dhtPeer {

@@ -52,19 +52,10 @@ func serve(t testing.TB, opts apibridge.Options) *peer {
 
 func serveNode(t testing.TB, node apibridge.Gossip, g *bridgetest.Gossip, opts apibridge.Options) *peer {
 	t.Helper()
-	ln, err := apibridge.Listen("127.0.0.1:0", false)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	p := serveOn(t, ln, node, g, opts)
 	p.addr = ln.Addr().String()
-	p.dial = func() net.Conn {
-		c, err := net.Dial("tcp", p.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	p.dial = dialer(t, ln)
 	return p
 }
 
@@ -75,29 +66,6 @@ func serveOn(t testing.TB, ln net.Listener, node apibridge.Gossip, g *bridgetest
 	return p
 }
 
-// pipes is a listener whose connections are net.Pipe's, for virtual time.
-type pipes struct {
-	conns  chan net.Conn
-	closed chan struct{}
-	once   sync.Once
-}
-
-func (l *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *pipes) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
-
-func (l *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes"} }
-
 // servePipes starts a peer without sockets, which can run in virtual time.
 func servePipes(t testing.TB, opts apibridge.Options) *peer {
 	t.Helper()
@@ -107,14 +75,10 @@ func servePipes(t testing.TB, opts apibridge.Options) *peer {
 
 func servePipesNode(t testing.TB, node apibridge.Gossip, g *bridgetest.Gossip, opts apibridge.Options) *peer {
 	t.Helper()
-	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	ln := newPipes()
 	p := serveOn(t, ln, node, g, opts)
 	p.wait = 24 * time.Hour // of virtual time
-	p.dial = func() net.Conn {
-		ours, theirs := net.Pipe()
-		ln.conns <- theirs
-		return ours
-	}
+	p.dial = ln.dial
 	return p
 }
 

@@ -10,7 +10,8 @@ import (
 // of a field means its default.
 type Limits struct {
 	// MaxConns is the most connections open at a time (64). Further ones are
-	// accepted and closed at once.
+	// accepted and closed at once. The place of a connection is free when its module
+	// sees it end.
 	MaxConns int
 	// FrameTimeout is the time from the first byte of a message to its last
 	// (10 s). A connection without a message begun may be silent for ever.

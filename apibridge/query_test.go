@@ -59,16 +59,12 @@ type queryServer interface {
 
 // serveQueries is without sockets, for virtual time.
 func serveQueries(t testing.TB, srv queryServer) queried {
-	ln := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
+	ln := newPipes()
 	var wg sync.WaitGroup
 	wg.Go(func() { srv.Serve(ln) })
 	var once sync.Once
 	q := queried{
-		dial: func() net.Conn {
-			ours, theirs := net.Pipe()
-			ln.conns <- theirs
-			return ours
-		},
+		dial: ln.dial,
 		close: func() {
 			once.Do(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), patience)

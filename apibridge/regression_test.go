@@ -118,11 +118,7 @@ func TestRegression_NilDereferenceWhenAcceptFails(t *testing.T) {
 		ln := newFailing(1)
 		g := bridgetest.New()
 		p := serveOn(t, ln, g, g, unpaced())
-		p.dial = func() net.Conn {
-			ours, theirs := net.Pipe()
-			ln.conns <- theirs
-			return ours
-		}
+		p.dial = ln.dial
 		p.module()
 	})
 }

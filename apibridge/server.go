@@ -118,17 +118,19 @@ func (s *server) start(nc net.Conn) {
 	s.wg.Go(func() { s.run(c) })
 }
 
-// run is the life of a connection.
+// run is the life of a connection. That the module sees its end comes last: one
+// that then connects again at once finds the place free, also at MaxConns, and
+// the counters tell of the end.
 func (s *server) run(c *conn) {
+	defer c.nc.Close() // whatever happens in between
 	contain(c, func() { s.serve(c) })
 	cause := c.finish()
 	s.count.ended(cause)
-	c.nc.Close()
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.mu.Unlock()
-	s.count.connections.Add(-1)
 	log.Debugf("module %v: %v", c.nc.RemoteAddr(), cause)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+	s.count.connections.Add(-1) // here, so that it never says more than MaxConns
 }
 
 // contain calls f and makes a panic the end of the connection, and of nothing

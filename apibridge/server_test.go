@@ -43,6 +43,30 @@ func TestServer_ConnectionsBeyondTheCapAreClosedAtOnce(t *testing.T) {
 	p.await(bridgetest.Announced, 4)
 }
 
+// A module sees the end of its connection last: the place is free by then, also
+// the only one, and the counters tell of the end.
+func TestServer_EndIsSeenLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ln, reached, goOn := newPipes(), make(chan struct{}, 2), make(chan struct{})
+		opts := unpaced()
+		opts.MaxConns = 1
+		g := bridgetest.New()
+		p := serveOn(t, &endings{ln, func() {
+			reached <- struct{}{}
+			<-goOn
+		}}, g, g, opts)
+		p.dial = ln.dial
+		defer close(goOn)
+		p.module().write([]byte("POST"))
+		<-reached // and will not be seen before goOn
+		if s := p.srv.Stats(); s.Connections != 0 || s.Violations.Type != 1 {
+			t.Errorf("%+v", s)
+		}
+		p.module().send(&apimsg.Announce{DataType: 1})
+		p.await(bridgetest.Announced, 1)
+	})
+}
+
 // Close hands over what modules have sent, however busy the node is.
 func TestServer_CloseHandsOverAnnouncements(t *testing.T) {
 	g := bridgetest.New()
@@ -213,13 +237,7 @@ func TestServer_SeveralListeners(t *testing.T) {
 	var wg sync.WaitGroup
 	wg.Go(func() { p.srv.Serve(ln) })
 	first := p.subscriber(1)
-	p.dial = func() net.Conn {
-		c, err := net.Dial("tcp", ln.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
+	p.dial = dialer(t, ln)
 	second := p.subscriber(1)
 	second.send(&apimsg.Announce{DataType: 1, Data: []byte("x")})
 	first.expect("x")

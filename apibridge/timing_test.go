@@ -374,7 +374,7 @@ type failing struct {
 }
 
 func newFailing(times int) *failing {
-	return &failing{pipes: &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}, times: times, left: times}
+	return &failing{pipes: newPipes(), times: times, left: times}
 }
 
 func (l *failing) Accept() (net.Conn, error) {
@@ -395,11 +395,7 @@ func TestTiming_AcceptFailuresArePausedFor(t *testing.T) {
 		ln := newFailing(times)
 		g := bridgetest.New()
 		p := serveOn(t, ln, g, g, unpaced())
-		p.dial = func() net.Conn {
-			ours, theirs := net.Pipe()
-			ln.conns <- theirs
-			return ours
-		}
+		p.dial = ln.dial
 		p.module().send(&apimsg.Announce{DataType: 1})
 		p.await(bridgetest.Announced, 1)
 		p.module() // after as many failures again
