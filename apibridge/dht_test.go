@@ -101,14 +101,11 @@ func TestDHT_PutAndGet(t *testing.T) {
 	if len(puts) != 3 || puts[0].TTL != 60 || puts[0].Replication != 3 || puts[2].TTL != 0xffff || puts[2].Replication != 255 {
 		t.Errorf("%d PUTs: %.100v", len(puts), puts)
 	}
-	p.awaitStats("the counters", func(s apibridge.DHTStats) bool {
-		return s.Puts == 3 && s.Gets == 5 && s.Successes == 4 && s.Failures == 1
-	})
-}
-
-func (p *dhtPeer) awaitStats(what string, ok func(apibridge.DHTStats) bool) {
-	p.t.Helper()
-	awaitCounters(p.t, p.srv.Stats, what, ok)
+	m.leave() // answers are counted when they have been written
+	other.leave()
+	if s := p.srv.Stats(); s.Puts != 3 || s.Gets != 5 || s.Successes != 4 || s.Failures != 1 {
+		t.Errorf("%+v", s)
+	}
 }
 
 // Expiry is to the second.
@@ -154,10 +151,10 @@ func TestDHT_ViolationCloses(t *testing.T) {
 			if puts := p.TakePuts(); len(puts) != 0 {
 				t.Errorf("stored %v", puts)
 			}
-			p.awaitStats("one violation", func(s apibridge.DHTStats) bool {
-				v := s.Violations
-				return v.Size+v.Type+v.Direction+v.Length == 1 && s.Connections == 0
-			})
+			s := p.srv.Stats()
+			if v := s.Violations; v.Size+v.Type+v.Direction+v.Length != 1 || s.Connections != 0 {
+				t.Errorf("%+v", s)
+			}
 		})
 	}
 }
@@ -265,12 +262,17 @@ func TestDHT_HalfClose(t *testing.T) {
 
 // PUT, then close: it counts.
 func TestDHT_PutAndClose(t *testing.T) {
-	p := serveDHT(t, apibridge.DHTOptions{})
+	ln := listen(t)
+	telling, ended := tellEnds(ln, 2)
+	p := serveDHTOn(t, telling, apibridge.DHTOptions{}, dialer(t, ln))
 	m := p.module()
 	m.send(&apimsg.Put{Key: dhtKey(1), Value: []byte("v")})
 	m.Close()
+	ended.await(t, 1)
+	if s := p.srv.Stats(); s.Puts != 1 || s.Connections != 0 {
+		t.Errorf("%+v", s)
+	}
 	other := p.module()
-	p.awaitStats("the PUT", func(s apibridge.DHTStats) bool { return s.Puts == 1 && s.Connections == 1 })
 	other.send(&apimsg.Get{Key: dhtKey(1)})
 	other.expectAnswer(1, "v")
 }
@@ -352,7 +354,9 @@ func TestDHT_Panic(t *testing.T) {
 	m.expectClosed()
 	other.send(&apimsg.Get{Key: dhtKey(1)})
 	other.expectAnswer(1, "")
-	p.awaitStats("the panic", func(s apibridge.DHTStats) bool { return s.Panics == 1 })
+	if s := p.srv.Stats(); s.Panics != 1 || s.Connections != 1 {
+		t.Errorf("%+v", s)
+	}
 }
 
 // FuzzDHTServer: whatever a module sends, in whatever pieces, the node is given
@@ -369,15 +373,20 @@ func FuzzDHTServer(f *testing.F) {
 	f.Add(append(talk[:len(talk):len(talk)], encodeRaw(650, make([]byte, 36))...), []byte{50})
 	f.Add([]byte("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n"+string(talk)), []byte{})
 	f.Add(talk[:len(talk)-1], []byte{255})
-	p := dhtPipes(f, apibridge.DHTOptions{Limits: apibridge.Limits{Rate: rate.Inf}})
+	ln := newPipes()
+	telling, ended := tellEnds(ln, 1)
+	p := serveDHTOn(f, telling, apibridge.DHTOptions{Limits: apibridge.Limits{Rate: rate.Inf}}, ln.dial)
 	served := uint64(0)
 	f.Fuzz(func(t *testing.T, b, cuts []byte) {
 		p.t = t
 		c := p.dial()
 		send(c, b, cuts)
 		c.Close()
+		ended.await(t, 1)
 		served++
-		p.awaitStats("the end of the connection", func(s apibridge.DHTStats) bool { return s.Accepted == served && s.Connections == 0 })
+		if s := p.srv.Stats(); s.Accepted != served || s.Connections != 0 {
+			t.Fatalf("after %d connections: %+v", served, s)
+		}
 		got := p.TakePuts()
 		for rest := b; len(rest) >= apimsg.HeaderSize; {
 			size := int(rest[0])<<8 | int(rest[1])

@@ -5,6 +5,7 @@ package apibridge_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"hearsay/apibridge"
 	"hearsay/apibridge/bridgetest"
 	"hearsay/apibridge/client"
 )
@@ -84,6 +84,26 @@ func TestServer_NoFileDescriptorsLeft(t *testing.T) {
 	}
 }
 
+// retried is a listener that tells of a failure to accept when it is asked again:
+// the server has counted it by then.
+type retried struct {
+	net.Listener
+	last   error      // what Accept said last
+	failed chan error // has room for the first
+}
+
+func (l *retried) Accept() (net.Conn, error) {
+	if l.last != nil {
+		select {
+		case l.failed <- l.last:
+		default:
+		}
+	}
+	c, err := l.Listener.Accept()
+	l.last = err
+	return c, err
+}
+
 // TestServerWithFewFileDescriptors is the process that the test above starts.
 func TestServerWithFewFileDescriptors(t *testing.T) {
 	if os.Getenv("HEARSAY_TEST_FEW_FILES") == "" {
@@ -91,12 +111,22 @@ func TestServerWithFewFileDescriptors(t *testing.T) {
 	}
 	opts := unpaced()
 	opts.MaxConns = 1000
-	p := serve(t, opts)
+	ln := listen(t)
+	told := &retried{Listener: ln, failed: make(chan error, 1)}
+	g := bridgetest.New()
+	p := serveOn(t, told, g, g, opts)
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Println("address", p.addr)
-	p.awaitStats("no files", func(s apibridge.GossipStats) bool { return s.AcceptErrors > 0 && s.Connections > 20 })
+	fmt.Println("address", ln.Addr())
+	select {
+	case err := <-told.failed:
+		if s := p.srv.Stats(); !errors.Is(err, syscall.EMFILE) || s.AcceptErrors == 0 || s.Connections <= 20 {
+			t.Fatalf("%v: %+v", err, s)
+		}
+	case <-time.After(patience):
+		t.Fatalf("files are left: %+v", p.srv.Stats())
+	}
 	fmt.Println("no files left")
 	fmt.Printf("heard %s\n", p.await(bridgetest.Announced, 1)[0].Data)
 	io.Copy(io.Discard, os.Stdin)

@@ -123,7 +123,7 @@ func TestHabit_AnnounceAndCloseWhileTheNodeIsBusy(t *testing.T) {
 // A module that stops reading is cut off when its socket and its queue are
 // full; others are told everything meanwhile.
 func TestHabit_ModuleThatStopsReading(t *testing.T) {
-	p := serve(t, apibridge.Options{MaxQueueBytes: 1 << 20})
+	p, ended := serveEndings(t, apibridge.Options{MaxQueueBytes: 1 << 20}, 2)
 	lazy, good := p.subscriber(1), p.subscriber(1)
 	lazy.Conn.(*net.TCPConn).SetReadBuffer(4096)
 	data := make([]byte, 60_000)
@@ -140,8 +140,8 @@ func TestHabit_ModuleThatStopsReading(t *testing.T) {
 	if e := p.Events(bridgetest.Closed)[0]; e.Session != 1 {
 		t.Error("the wrong module was cut off")
 	}
-	s := p.awaitStats("the cut", func(s apibridge.GossipStats) bool { return s.Connections == 1 })
-	if s.Overflowed != 1 || s.Dropped == 0 || s.Notifications < uint64(n) {
+	ended.await(t, 1)
+	if s := p.srv.Stats(); s.Connections != 1 || s.Overflowed != 1 || s.Dropped == 0 || s.Notifications < uint64(n) {
 		t.Errorf("%+v", s)
 	}
 	p.Receive(1, []byte("on"))

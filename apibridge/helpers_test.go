@@ -59,6 +59,18 @@ func serveNode(t testing.TB, node apibridge.Gossip, g *bridgetest.Gossip, opts a
 	return p
 }
 
+// serveEndings starts a peer that tells of its connections' ends, with room for n
+// of them.
+func serveEndings(t testing.TB, opts apibridge.Options, n int) (*peer, ends) {
+	t.Helper()
+	ln := listen(t)
+	telling, ended := tellEnds(ln, n)
+	g := bridgetest.New()
+	p := serveOn(t, telling, g, g, opts)
+	p.dial = dialer(t, ln)
+	return p, ended
+}
+
 func serveOn(t testing.TB, ln net.Listener, node apibridge.Gossip, g *bridgetest.Gossip, opts apibridge.Options) *peer {
 	t.Helper()
 	p := &peer{Gossip: g, t: t, srv: apibridge.NewGossip(node, opts), wait: patience}
@@ -93,22 +105,13 @@ func (p *peer) await(kind bridgetest.Kind, n int) []bridgetest.Event {
 	return p.Events(kind)
 }
 
-// awaitStats waits until the counters are as they should be.
-func (p *peer) awaitStats(what string, ok func(apibridge.GossipStats) bool) apibridge.GossipStats {
+// settle waits until all that a module has said is acted upon, and counted: what
+// a connection brings is handled in its order, and the node is told of its last.
+func (p *peer) settle(m *module) {
 	p.t.Helper()
-	return awaitCounters(p.t, p.srv.Stats, what, ok)
-}
-
-// awaitCounters asks a server for its counters until they are as they should be.
-func awaitCounters[S any](t testing.TB, stats func() S, what string, ok func(S) bool) (s S) {
-	t.Helper()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if s = stats(); ok(s) {
-			return s
-		}
-	}
-	t.Fatalf("not to be seen in the counters: %s: %+v", what, s)
-	return s
+	n := p.Count(bridgetest.Announced)
+	m.send(&apimsg.Announce{DataType: 0xffff}) // nobody takes it
+	p.await(bridgetest.Announced, n+1)
 }
 
 // serveUntilEnd has a server serve until the end of the test.
@@ -224,4 +227,15 @@ func (m *module) expectClosed() {
 	if err != io.EOF && !errors.Is(err, syscall.ECONNRESET) {
 		m.t.Fatalf("the connection is not closed: %v", err)
 	}
+}
+
+// leave closes the sending half of a TCP connection, which is all of an end that
+// the peer sees, and waits until the peer, in turn, has closed. Then the peer has
+// done with it, and counted it.
+func (m *module) leave() {
+	m.t.Helper()
+	if err := m.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		m.t.Fatal(err)
+	}
+	m.expectClosed()
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"hearsay/apibridge"
 )
@@ -87,4 +88,25 @@ type ending struct {
 func (c *ending) Close() error {
 	c.tell()
 	return c.Conn.Close()
+}
+
+// ends are the ends that a listener has told of.
+type ends chan struct{}
+
+// tellEnds has a listener tell of its connections' ends, with room for n of them.
+func tellEnds(ln net.Listener, n int) (net.Listener, ends) {
+	e := make(ends, n)
+	return &endings{ln, func() { e <- struct{}{} }}, e
+}
+
+// await waits for the ends of n more connections.
+func (e ends) await(t testing.TB, n int) {
+	t.Helper()
+	for i := range n {
+		select {
+		case <-e:
+		case <-time.After(patience):
+			t.Fatalf("%d of %d connections have ended", i, n)
+		}
+	}
 }

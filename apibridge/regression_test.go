@@ -173,15 +173,17 @@ func TestRegression_GlobalRandomMessageIDs(t *testing.T) {
 
 // An API server ended, or never answered again, after a client's first mistake.
 func TestRegression_OneBadClientEndsTheServer(t *testing.T) {
-	p := serve(t, unpaced())
-	for range 100 {
+	const n = 100
+	p, ended := serveEndings(t, unpaced(), n+1)
+	for range n {
 		c := p.dial()
 		c.Write([]byte("garbage garbage garbage"))
 		c.Close()
 	}
-	p.awaitStats("all of them", func(s apibridge.GossipStats) bool {
-		return s.Accepted+s.Refused == 100 && s.Connections == 0
-	})
+	ended.await(t, n)
+	if s := p.srv.Stats(); s.Accepted+s.Refused != n || s.Connections != 0 {
+		t.Errorf("%+v", s)
+	}
 	p.module().send(&apimsg.Announce{DataType: 1})
 	p.await(bridgetest.Announced, 1)
 }

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"hearsay/apibridge"
 	"hearsay/apibridge/apimsg"
@@ -37,8 +38,10 @@ func TestServer_ConnectionsBeyondTheCapAreClosedAtOnce(t *testing.T) {
 		m.send(&apimsg.Announce{DataType: 1})
 	}
 	p.await(bridgetest.Announced, 3)
-	in[0].Close()
-	p.awaitStats("a free place", func(s apibridge.GossipStats) bool { return s.Connections == 2 })
+	in[0].leave()
+	if s := p.srv.Stats(); s.Connections != 2 {
+		t.Errorf("%+v", s)
+	}
 	p.module().send(&apimsg.Announce{DataType: 1})
 	p.await(bridgetest.Announced, 4)
 }
@@ -319,8 +322,8 @@ func TestServer_PanicEndsOneConnection(t *testing.T) {
 			witness, m := p.subscriber(1), p.module()
 			c.provoke(p, m)
 			m.expectClosed()
-			s := p.awaitStats("one left", func(s apibridge.GossipStats) bool { return s.Connections == 1 })
-			if s.Panics != 1 && name != "close" { // that one has its cause already
+			s := p.srv.Stats()
+			if s.Connections != 1 || s.Panics != 1 && name != "close" { // that one has its cause already
 				t.Errorf("%+v", s)
 			}
 			p.await(bridgetest.Closed, 1)
@@ -337,7 +340,9 @@ func TestServer_PanicInOpen(t *testing.T) {
 	for range 3 {
 		(&module{p.dial(), t, nil}).expectClosed()
 	}
-	p.awaitStats("three faults", func(s apibridge.GossipStats) bool { return s.Panics == 3 && s.Connections == 0 })
+	if s := p.srv.Stats(); s.Panics != 3 || s.Connections != 0 {
+		t.Errorf("%+v", s)
+	}
 }
 
 // A NOTIFY that the node refuses closes the connection, for the module would
@@ -372,7 +377,9 @@ func TestServer_NodeTakesNoSession(t *testing.T) {
 	g := bridgetest.New()
 	p := serveNode(t, full{g}, g, unpaced())
 	(&module{p.dial(), t, nil}).expectClosed()
-	p.awaitStats("a failure", func(s apibridge.GossipStats) bool { return s.Failed == 1 && s.Connections == 0 })
+	if s := p.srv.Stats(); s.Failed != 1 || s.Connections != 0 {
+		t.Errorf("%+v", s)
+	}
 	if g.Count(bridgetest.Closed) != 0 {
 		t.Error("a session ended that had not begun")
 	}
@@ -380,20 +387,27 @@ func TestServer_NodeTakesNoSession(t *testing.T) {
 
 // A hundred rounds of modules coming and going leave no goroutine behind.
 func TestServer_NothingIsLeftBehind(t *testing.T) {
-	p := serve(t, unpaced())
-	before := runtime.NumGoroutine()
-	for i := range 100 {
-		a, b := p.subscriber(1), p.subscriber(1)
-		a.send(&apimsg.Announce{DataType: 1, Data: fmt.Append(nil, i)})
-		b.expect(fmt.Sprint(i))
-		if i%2 == 0 {
-			a.write([]byte("POST"))
+	synctest.Test(t, func(t *testing.T) {
+		p := servePipes(t, unpaced())
+		synctest.Wait()
+		before := goleak.IgnoreCurrent()
+		for i := range 100 {
+			a, b := p.subscriber(1), p.subscriber(1)
+			a.send(&apimsg.Announce{DataType: 1, Data: fmt.Append(nil, i)})
+			b.expect(fmt.Sprint(i))
+			if i%2 == 0 {
+				a.write([]byte("POST"))
+			}
+			a.Close()
+			b.Close()
 		}
-		a.Close()
-		b.Close()
-	}
-	p.await(bridgetest.Closed, 200)
-	p.awaitStats("nobody", func(s apibridge.GossipStats) bool {
-		return s.Connections == 0 && runtime.NumGoroutine() <= before
+		p.await(bridgetest.Closed, 200)
+		synctest.Wait() // whoever can end has ended
+		if s := p.srv.Stats(); s.Connections != 0 {
+			t.Errorf("%+v", s)
+		}
+		if err := goleak.Find(before); err != nil {
+			t.Error(err)
+		}
 	})
 }
