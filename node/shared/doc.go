@@ -10,11 +10,13 @@
 // with flag 1 for a key that was deleted, which has no value.
 //
 // A value lives for Config.Lifetime after its node last said it, and the node says it
-// again every half of that, as long as it runs. So what a node said stays for up to
-// a lifetime after it is gone. Its own values are on its disk and are said again when
-// it starts; a node that lost its disk says nothing until somebody sets something,
-// and what it said before stays with the others until it expires. When a value was
-// set does not change when it is said again, so that readers are told changes only.
+// again every half of that, as long as it runs: by the clock that is first, so that it is
+// there within a minute after a machine slept; and when its clock was set back, because
+// nobody heard what was dated ahead. So what a node said stays for up to a lifetime after
+// it is gone. Its own values are on its disk and are said again when it starts; a node
+// that lost its disk says nothing until somebody sets something, and what it said before
+// stays with the others until it expires. When a value was set does not change when it is
+// said again, so that readers are told changes only.
 //
 // Delete says that a key has no value any more. That word lives as long as a value:
 // until then whoever has the older value, or gets it late, is told; afterwards the

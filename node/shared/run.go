@@ -6,8 +6,15 @@ import (
 	"time"
 )
 
-// retryPause is between two attempts to say something that could not be said.
-const retryPause = 10 * time.Second
+const (
+	// retryPause is between two attempts to say something that could not be said.
+	retryPause = 10 * time.Second
+	// lookPause is the longest time without a look at the clock on the wall: no timer
+	// tells that the machine slept, or that the clock was set.
+	lookPause = time.Minute
+	// maxAhead is what a clock may be ahead and still be heard (gossip.MaxSkew).
+	maxAhead = time.Minute
+)
 
 // Run says this node's own values when it starts and before they expire, and forgets
 // others' that have, until ctx ends.
@@ -28,7 +35,7 @@ func (s *State) Run(ctx context.Context) {
 		s.mu.Lock()
 		var say []string
 		for key, o := range s.own {
-			if !o.due.After(now) {
+			if o.isDue(now, s.cfg.Lifetime) {
 				say = append(say, key)
 			}
 		}
@@ -48,9 +55,17 @@ func (s *State) Run(ctx context.Context) {
 		if next.IsZero() {
 			timer.Stop()
 		} else {
-			timer.Reset(max(time.Until(next), 100*time.Millisecond))
+			timer.Reset(min(max(time.Until(next), 100*time.Millisecond), lookPause))
 		}
 	}
+}
+
+// isDue reports whether an own value is to be said. Others forget it by the clock on the
+// wall, so this one counts too: the monotonic one, which due has, stands still while the
+// machine sleeps. What was said by a clock that was ahead and is not any more, nobody heard.
+func (o *own) isDue(now time.Time, lifetime time.Duration) bool {
+	left := time.UnixMilli(o.Expires).Sub(now)
+	return !o.due.After(now) || !o.Deleted && (left < lifetime/2 || left > lifetime+maxAhead)
 }
 
 // say says an own value again.
@@ -89,13 +104,19 @@ func (s *State) expire(now time.Time) (next time.Time) {
 	for n, e := range s.entries {
 		at := time.UnixMilli(e.expires)
 		switch {
-		case !at.After(now):
+		case s.over(n, e, now):
 			s.drop(n)
 		case next.IsZero() || at.Before(next):
 			next = at
 		}
 	}
 	return next
+}
+
+// over reports whether an entry has expired. An own value has not, however late it is
+// said again: readers would be told that it is gone, and that it is back.
+func (s *State) over(n name, e *entry, now time.Time) bool {
+	return e.expires <= now.UnixMilli() && (e.deleted || n.peer != s.cfg.Self)
 }
 
 // retry sees to another attempt to say something.

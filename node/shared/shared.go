@@ -370,9 +370,9 @@ func (s *State) Get(of peer.ID, key string) []Entry {
 // list is Get. s.mu is held.
 func (s *State) list(of peer.ID, key string) []Entry {
 	list := []Entry{}
-	now := time.Now().UnixMilli()
+	now := time.Now()
 	for n, e := range s.entries {
-		if (of == "" || of == n.peer) && (key == "" || key == n.key) && !e.deleted && e.expires > now {
+		if (of == "" || of == n.peer) && (key == "" || key == n.key) && !e.deleted && !s.over(n, e, now) {
 			list = append(list, e.told(n))
 		}
 	}

@@ -35,10 +35,11 @@ type said struct {
 // speaker is a State of alice's whose words are kept.
 type speaker struct {
 	*State
-	mu   sync.Mutex
-	said []said
-	err  error // what saying something fails with
-	end  func()
+	mu    sync.Mutex
+	said  []said
+	tries int   // to say something
+	err   error // what that fails with
+	end   func()
 }
 
 func newSpeaker(t *testing.T, store Store) *speaker {
@@ -48,7 +49,7 @@ func newSpeaker(t *testing.T, store Store) *speaker {
 	s.State, err = New(Config{Self: alice, Lifetime: time.Hour, Store: store, Publish: func(_ context.Context, key string, payload []byte, lifetime time.Duration) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.err != nil {
+		if s.tries++; s.err != nil {
 			return s.err
 		}
 		s.said = append(s.said, said{key, payload, lifetime, time.Now()})
