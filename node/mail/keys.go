@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ const (
 	// again, and certificateAge how often they are told.
 	certificateLife = 72 * time.Hour
 	certificateAge  = 24 * time.Hour
+	// clockPatience is how long a clock may be not set yet after a start.
+	clockPatience = time.Hour
 
 	pemType    = "PRIVATE KEY"
 	pemCreated = "Created"
@@ -48,7 +51,8 @@ type Keys struct {
 	mu      sync.Mutex
 	keys    []*envelope.Key // newest first, one or two
 	created []time.Time
-	seq     uint64 // of the last certificate
+	seq     uint64    // of the last certificate
+	ahead   time.Time // since when the newest key is of the far future, by the monotonic clock
 }
 
 // LoadKeys reads the keys in a state folder, "" = none, and makes what is missing.
@@ -82,10 +86,16 @@ func certificateDue(made, now time.Time) bool {
 	return age >= certificateAge || age < 0
 }
 
-// keyDue reports whether the key that was made at some time is to be replaced: it is
-// old, or of a clock that was so wrong that nobody knows how old it is.
+// keyDue reports whether the key that was made at some time is old, and to be replaced.
 func keyDue(made, now time.Time) bool {
-	return now.Round(0).Sub(made.Round(0)).Abs() > keyAge
+	return now.Round(0).Sub(made.Round(0)) > keyAge
+}
+
+// keyAhead reports whether the key that was made at some time is of the far future. Most
+// often the clock is not set yet, as at the start of a machine that keeps no time; a key
+// made then would push out the one that others seal to.
+func keyAhead(made, now time.Time) bool {
+	return made.Round(0).Sub(now.Round(0)) > keyAge
 }
 
 func (k *Keys) parse(text []byte) error {
@@ -120,12 +130,24 @@ func (k *Keys) parse(text []byte) error {
 
 // renew makes a key if there is none or the newest is old, and forgets the one
 // before when nothing that was sealed to it can be under way. It reports whether
-// there is a new one.
+// there is a new one. A key that is of the far future for longer than it takes to set
+// a clock was made by a wrong one: it is dated anew, so as not to be told for years.
 func (k *Keys) renew(now time.Time) (renewed bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now = now.Round(0) // see certificateDue
 	keys, created := k.keys, k.created
+	redated := false
+	switch {
+	case len(keys) == 0 || !keyAhead(created[0], now):
+		k.ahead = time.Time{}
+	case k.ahead.IsZero():
+		k.ahead = now
+	case now.Sub(k.ahead) >= clockPatience:
+		redated = true
+		created = slices.Clone(created)
+		created[0] = now.Round(0)
+	}
+	now = now.Round(0) // see certificateDue
 	if len(keys) > 1 && now.Sub(created[0]) > certificateLife+maxLife {
 		keys, created = keys[:1], created[:1]
 	}
@@ -138,7 +160,7 @@ func (k *Keys) renew(now time.Time) (renewed bool, err error) {
 		keys = append([]*envelope.Key{key}, keys[:min(len(keys), 1)]...)
 		created = append([]time.Time{now}, created[:min(len(created), 1)]...)
 	}
-	if len(keys) == len(k.keys) && !renewed {
+	if len(keys) == len(k.keys) && !renewed && !redated {
 		return false, nil
 	}
 	if err := k.write(keys, created); err != nil {
