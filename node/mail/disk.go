@@ -75,10 +75,9 @@ func (m *Mail) save(changes []change) {
 	}
 	if m.disk.behind = err != nil; m.disk.behind {
 		m.count.unsaved.Add(1)
-		m.warn(fmt.Errorf("private messages cannot be written down, so a restart loses them or tells them again: %w", err))
-		return
+		err = fmt.Errorf("private messages cannot be written down, so a restart loses them or tells them again: %w", err)
 	}
-	m.warn(nil)
+	m.trouble(&m.troubles.disk, err)
 }
 
 // difference is what has to change in the store for it to have what is in memory,

@@ -51,7 +51,7 @@ type Config struct {
 	Relay func(ctx context.Context, sealed []byte, lifetime time.Duration) error
 	// Announce has others told this node's certificate.
 	Announce func(certificate []byte)
-	// Warn shows a user what is wrong, or with nil that it is not any more.
+	// Warn shows a user all that is wrong, or with nil that nothing is any more.
 	Warn func(error)
 }
 
@@ -77,10 +77,17 @@ type Mail struct {
 	owed  owed
 	disk  disk
 
-	failed failures
-	keys   keyNews
+	failed   failures
+	keys     keyNews
+	troubles troubles
 
 	count struct{ opened, unread, refused, overflow, receiptsLost, unsaved atomic.Uint64 }
+}
+
+// troubles are failures that last, each set and cleared by who meets it.
+type troubles struct {
+	mu        sync.Mutex
+	key, disk error
 }
 
 // carried is a private rumor that may be for this node.
@@ -163,8 +170,9 @@ func (m *Mail) Run(ctx context.Context) {
 		now := time.Now()
 		renewed, err := m.cfg.Keys.renew(now)
 		if err != nil {
-			m.warn(fmt.Errorf("the key for private messages cannot be renewed: %w", err))
+			err = fmt.Errorf("the key for private messages cannot be renewed: %w", err)
 		}
+		m.trouble(&m.troubles.key, err)
 		if renewed || certificateDue(certified, now) {
 			if c, err := m.cfg.Keys.certificate(now); err != nil {
 				log.Errorf("certifying the message key: %v", err)
@@ -183,10 +191,20 @@ func (m *Mail) Run(ctx context.Context) {
 	}
 }
 
-func (m *Mail) warn(err error) {
-	if m.cfg.Warn != nil {
-		m.cfg.Warn(err)
+// trouble notes, or with nil clears, one of the troubles, and has all shown.
+func (m *Mail) trouble(which *error, err error) {
+	t := &m.troubles
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil && *which == nil || m.cfg.Warn == nil {
+		return
 	}
+	*which = err
+	all := cmp.Or(t.key, t.disk)
+	if t.key != nil && t.disk != nil {
+		all = fmt.Errorf("%w; %w", t.key, t.disk) // on one line
+	}
+	m.cfg.Warn(all)
 }
 
 // sweep forgets what has expired.

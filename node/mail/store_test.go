@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -159,6 +162,73 @@ func TestBrokenStore(t *testing.T) {
 			p.tell(c)
 		}
 		want(t, b, all...)
+	})
+}
+
+// What is wrong with the key and what is wrong with the store are shown until each is
+// over, and not until the other is.
+func TestTroubles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		keys, away := filepath.Join(dir, "keys"), filepath.Join(dir, "away")
+		move := func(from, to string) {
+			t.Helper()
+			if err := os.Rename(from, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Mkdir(keys, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var shown atomic.Value // text, "" = nothing is wrong
+		p := &post{t: t, warn: func(err error) {
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			shown.Store(text)
+		}}
+		store := &fragile{Store: openJournal(t, filepath.Join(dir, "journal.db"))}
+		b, a := p.add(keys, store), p.add("", nil)
+		say := func() { p.send(a, "x", Options{Relay: true, NoReceipt: true}, b) }
+		const key, disk = "cannot be renewed", "cannot be written down"
+		expect := func(when string, want ...string) {
+			t.Helper()
+			synctest.Wait()
+			text, _ := shown.Load().(string)
+			if strings.Contains(text, key) != slices.Contains(want, key) || strings.Contains(text, disk) != slices.Contains(want, disk) || (text == "") != (len(want) == 0) || strings.Contains(text, "\n") {
+				t.Errorf("%s: shown is %q, want what %q", when, text, want)
+			}
+		}
+		old := func() {
+			b.cfg.Keys.mu.Lock()
+			defer b.cfg.Keys.mu.Unlock()
+			b.cfg.Keys.created[0] = b.cfg.Keys.created[0].Add(-keyAge - time.Second)
+			move(keys, away)
+		}
+		minute := func() { time.Sleep(sweepPause + time.Second) }
+
+		old()
+		minute()
+		expect("the key cannot be renewed", key)
+		move(away, keys)
+		minute()
+		expect("the key is renewed")
+
+		store.broken.Store(true)
+		say()
+		expect("a letter was not saved", disk)
+		minute()
+		expect("the key is well", disk)
+		old()
+		minute()
+		expect("both", key, disk)
+		store.broken.Store(false)
+		say()
+		expect("a letter was saved, the key cannot be renewed", key)
+		move(away, keys)
+		minute()
+		expect("all is well")
 	})
 }
 
