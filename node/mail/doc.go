@@ -23,9 +23,10 @@
 // A message has an ID and a life, both under its sender's signature. Who has told
 // it remembers it on the disk, before it is told and answered, until it would be
 // refused as too old: whether it comes again by the other way, from somebody who
-// kept the rumor, or after a restart. See told.go for what happens when there are
-// more than can be remembered. What the disk did not take is told all the same, and
-// written as soon as it takes it (disk.go).
+// kept the rumor, or after a restart, and even if its clock leaps ahead and back while
+// it runs. See told.go for what happens when there are more than can be remembered.
+// What the disk did not take is told all the same, and written as soon as it takes it
+// (disk.go).
 //
 // # Readers
 //

@@ -68,6 +68,7 @@ const (
 type Mail struct {
 	cfg     Config
 	self    peer.ID
+	started time.Time
 	opening openings
 
 	mu    sync.Mutex
@@ -143,6 +144,7 @@ func New(cfg Config) (*Mail, error) {
 	m := &Mail{
 		cfg:     cfg,
 		self:    cfg.Identity.ID(),
+		started: time.Now(),
 		opening: openings{more: make(chan struct{}, 1)},
 		told:    newTold(),
 		inbox:   newInbox(time.Now()),
@@ -210,9 +212,12 @@ func (m *Mail) trouble(which *error, err error) {
 // sweep forgets what has expired.
 func (m *Mail) sweep(now time.Time) {
 	m.failed.expire(now)
+	// A wall clock that leaps ahead and back must not have letters told twice: that they
+	// were told is also remembered by the steady clock, so on a machine that slept for longer.
+	steady := m.started.Add(time.Since(m.started))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.save(m.told.expire(now))
+	m.save(m.told.expire(time.UnixMilli(min(now.UnixMilli(), steady.UnixMilli()))))
 }
 
 // Carried takes in a private rumor that everybody carries. It never blocks.

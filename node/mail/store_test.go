@@ -89,6 +89,32 @@ func TestUnreadableRecords(t *testing.T) {
 	})
 }
 
+// A clock on the wall that leaps by a day and more while a node runs, and back, has
+// nothing told again: a letter is forgotten once it has expired by both clocks.
+func TestToldIsKeptOverALeap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a, b, j, reopen := withJournal(t)
+		p.send(a, "once", Options{Relay: true, NoReceipt: true}, b)
+		want(t, b, "once")
+		leapt := func(by time.Duration, left int) { // sweep as a node whose clock is set
+			t.Helper()
+			b.sweep(time.Now().Add(by))
+			if n := records(t, j, journal.Told); n != left {
+				t.Errorf("by a clock that leapt by %v: %d told messages are on the disk, want %d", by, n, left)
+			}
+		}
+		leapt(25*time.Hour, 1)
+		b.end()
+		j = reopen()
+		p.tell(p.carried[0])
+		want(t, b, "once") // it is kept for readers, and told no second time
+		b.end()
+		time.Sleep(time.Hour + maxSkew + time.Second) // the letter's life
+		leapt(-2*time.Hour, 1)
+		leapt(0, 0)
+	})
+}
+
 // fragile is a store that takes nothing while it is broken.
 type fragile struct {
 	Store
