@@ -152,6 +152,8 @@ func (n *Node) handle(ev gossip.Event) {
 	case gossip.LinkUp:
 		n.met.Add(peer.ID(ev.Peer), nil)
 		n.dead.ended(ev.Peer, true, time.Now())
+	case gossip.LinkDown:
+		n.met.Add(peer.ID(ev.Peer), nil) // it is new from now on
 	case gossip.Reached:
 		n.dead.ended(ev.Peer, true, time.Now())
 	case gossip.DialFailed:

@@ -57,7 +57,7 @@ type Node struct {
 	watchdog *watchdog
 	gate     *gate
 	reach    reach
-	met      *lru.Cache // of peers that have been neighbours
+	met      *lru.Cache // of peers that have been neighbours, by when they last came or went
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop

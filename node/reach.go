@@ -22,6 +22,7 @@ import (
 
 	"hearsay/discovery/aligned"
 	"hearsay/node/health"
+	"hearsay/node/transport"
 )
 
 // Being reached from outside: whether others can open connections to this node,
@@ -311,12 +312,10 @@ func (n *Node) relays() bool {
 }
 
 // ours reports whether a peer is known as one of this network: it is a neighbour,
-// or has been.
+// or has been. A link counts by itself, for others come with new keys: one host with 20 a
+// second fills met in less than four minutes.
 func (n *Node) ours(p peer.ID) bool {
-	if !n.gate.allows(p) {
-		return false
-	}
-	return n.met.Contains(p)
+	return n.gate.allows(p) && (n.host.ConnManager().IsProtected(p, transport.LinkTag) || n.met.Contains(p))
 }
 
 // maxMet is of how many peers that have been neighbours, the last ones, that is known,

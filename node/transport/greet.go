@@ -142,7 +142,7 @@ func (l *link) connect(ctx context.Context) (*inbound, error) {
 	}
 	var last error // of a handshake
 	for {
-		attempt, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, tag))
+		attempt, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, LinkTag))
 		failed := make(chan error, 1)
 		go func() {
 			l.t.insist(l.peer)
@@ -235,7 +235,7 @@ func handshakeFailed(err error) bool {
 func (l *link) open(ctx context.Context, id laneID, answers uint64) (network.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.t.timing.greet)
 	defer cancel()
-	ctx = network.WithNoDial(network.WithAllowLimitedConn(ctx, tag), "a lane goes over a link's connection")
+	ctx = network.WithNoDial(network.WithAllowLimitedConn(ctx, LinkTag), "a lane goes over a link's connection")
 	s, err := l.t.host.NewStream(ctx, l.peer, protocols[id])
 	if err != nil {
 		return nil, fmt.Errorf("no stream for %s: %w", protocols[id], err)

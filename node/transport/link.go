@@ -38,8 +38,9 @@ const (
 	follow               // the peer ended it: there is nobody to write to
 )
 
-// tag is what protects a neighbour's connections from the connection manager.
-const tag = "hearsay"
+// LinkTag is what protects a neighbour's connections from the connection manager, which
+// therefore knows with whom there is a link.
+const LinkTag = "hearsay"
 
 // link is what makes a peer a neighbour: a gossip stream each way, and the
 // other lanes when they are needed.
@@ -172,7 +173,7 @@ func (l *link) makeWay() {
 func (l *link) begin(dialled bool) {
 	t := l.t
 	log.Debugf("link to %s is up, agent %q", l.peer, l.theirs.Agent)
-	t.host.ConnManager().Protect(l.peer, tag)
+	t.host.ConnManager().Protect(l.peer, LinkTag)
 	conn := l.out[gossipLane].stream.Conn()
 	t.cfg.Emit(gossip.LinkUp{
 		Peer:    gossip.PeerID(l.peer),
@@ -192,7 +193,7 @@ func (l *link) conclude() {
 	l.finish()
 	close(l.done)
 	l.readers.Wait()
-	l.t.host.ConnManager().Unprotect(l.peer, tag)
+	l.t.host.ConnManager().Unprotect(l.peer, LinkTag)
 	l.report(false)
 	l.t.cfg.Emit(gossip.LinkDown{Peer: gossip.PeerID(l.peer)})
 	l.makeWay()

@@ -31,7 +31,7 @@ func TestHandshake(t *testing.T) {
 		if l.Peer != x.other.id || l.Agent != "tester/1" || l.RemoteAddr == "" || l.Since.IsZero() || l.Dialled != (x.n == a) || l.Relayed {
 			t.Errorf("%+v", l)
 		}
-		if !x.n.host.ConnManager().IsProtected(x.other.host.ID(), tag) {
+		if !x.n.host.ConnManager().IsProtected(x.other.host.ID(), LinkTag) {
 			t.Error("the connection is not protected")
 		}
 	}
@@ -43,7 +43,7 @@ func TestHandshake(t *testing.T) {
 			t.Errorf("%+v", n.Links())
 		}
 	}
-	if a.host.ConnManager().IsProtected(b.host.ID(), tag) {
+	if a.host.ConnManager().IsProtected(b.host.ID(), LinkTag) {
 		t.Error("the connection is still protected")
 	}
 	if f := a.Failure(b.id); f.Err == nil || f.Err.Error() != "enough" || f.At.IsZero() {
