@@ -37,7 +37,8 @@ func newDeadAddrs() deadAddrs {
 }
 
 // alive is those of a peer's addresses where no other peer was sought in vain
-// lately. They are what its dial, which begins now, will try.
+// lately. They are what its dial, which begins now, will try: without any there may be
+// none, and nothing to remember.
 func (d *deadAddrs) alive(p gossip.PeerID, addrs []multiaddr.Multiaddr, now time.Time) []multiaddr.Multiaddr {
 	var good []multiaddr.Multiaddr
 	for _, a := range addrs {
@@ -45,7 +46,11 @@ func (d *deadAddrs) alive(p gossip.PeerID, addrs []multiaddr.Multiaddr, now time
 			good = append(good, a)
 		}
 	}
-	d.tried[p] = good
+	if len(good) > 0 {
+		d.tried[p] = good
+	} else {
+		delete(d.tried, p)
+	}
 	return good
 }
 

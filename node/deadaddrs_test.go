@@ -44,6 +44,27 @@ func TestOneVictim(t *testing.T) {
 	}
 }
 
+// Who has no address left is not dialled, and so never heard of again: nothing is kept of
+// it. What was tried before is not what a dial without addresses tries.
+func TestNothingTriedIsNotKept(t *testing.T) {
+	d := newDeadAddrs()
+	now := time.Now()
+	at := []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.1/tcp/1")}
+	d.alive("gone", at, now)
+	d.ended("gone", false, now)
+	for i := range 100 {
+		p := gossip.PeerID(fmt.Sprint(i))
+		if len(d.alive(p, at, now)) > 0 || len(d.alive(p+" without any", nil, now)) > 0 {
+			t.Fatal("it has an address")
+		}
+	}
+	d.alive("moved", []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.2/tcp/1")}, now)
+	d.alive("moved", at, now)
+	if len(d.tried) != 0 {
+		t.Errorf("%d dials are under way", len(d.tried))
+	}
+}
+
 func TestDeadAddrsCap(t *testing.T) {
 	d := newDeadAddrs()
 	now := time.Now()
