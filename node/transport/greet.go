@@ -24,7 +24,7 @@ type inbound struct {
 	stream network.Stream
 	frames *frames
 	hello  wire.Hello
-	ahead  time.Duration // of the peer's clock
+	clock  clock // of the peer
 }
 
 // dial sees to it that there is a link or a DialFailed.
@@ -335,11 +335,7 @@ func (t *Transport) readHello(s network.Stream) (*inbound, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no hello: %w", err)
 	}
-	in := &inbound{stream: s, frames: src, hello: hello}
-	if hello.Time != 0 && hello.Time < 1<<53 {
-		in.ahead = time.Until(time.UnixMilli(int64(hello.Time)))
-	}
-	return in, nil
+	return &inbound{stream: s, frames: src, hello: hello, clock: readClock(hello.Time, time.Now())}, nil
 }
 
 // offer makes a peer's gossip stream part of a link: of the one that it
@@ -393,7 +389,7 @@ func (t *Transport) offer(p peer.ID, rem *remote, in *inbound) {
 
 // pair gives a link the peer's gossip stream. t.mu is held.
 func (l *link) pair(in *inbound) {
-	l.paired, l.theirs, l.ahead = true, in.hello, in.ahead
+	l.paired, l.theirs, l.clock = true, in.hello, in.clock
 	l.own(in.stream)
 	l.inbound <- in
 }

@@ -80,7 +80,7 @@ type link struct {
 	conn     network.ConnStats     // of the connection below then,
 	addr     string                // and the peer's address, "" = it has none
 	theirs   wire.Hello            // of the peer's gossip stream
-	ahead    time.Duration         // of the peer's clock when it came
+	clock    clock                 // of the peer
 	in       [lanes]network.Stream // the peer's streams, while they are read
 	streams  []network.Stream      // all, to be closed
 	replaced int                   // of the peer's, by others

@@ -318,7 +318,7 @@ type LinkInfo struct {
 	Direction  network.Direction // of the connection below
 	RemoteAddr string            // multiaddr, without the peer ID
 	Relayed    bool              // through a relay, which limits time and data
-	Ahead      time.Duration     // of the peer's clock against this node's when the link began; 0 too if it did not tell
+	Ahead      time.Duration     // of the clock that the peer told when the link began, against this node's now; 0 too if it did not tell
 	ToldTime   bool              // it told its clock
 	Work       uint32            // one more than the bits of proof of work that it asks for, 0 = it did not tell
 	Agent      string            // name and version as the peer tells them: not to be printed unquoted
@@ -330,6 +330,7 @@ type LinkInfo struct {
 func (t *Transport) Links() []LinkInfo {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	now := time.Now()
 	infos := make([]LinkInfo, 0, len(t.remotes))
 	for _, p := range slices.Sorted(maps.Keys(t.remotes)) {
 		l := t.remotes[p].link
@@ -343,7 +344,7 @@ func (t *Transport) Links() []LinkInfo {
 			Direction:  l.conn.Direction,
 			Relayed:    l.conn.Limited,
 			Agent:      l.theirs.Agent,
-			Ahead:      l.ahead,
+			Ahead:      l.clock.ahead(now),
 			ToldTime:   l.theirs.Time != 0,
 			Work:       l.theirs.Work,
 			RemoteAddr: l.addr,
