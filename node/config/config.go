@@ -68,8 +68,8 @@ type Config struct {
 	Onion Endpoint
 
 	// APIAllowRemote (api_allow_remote) permits API addresses that are not loopback
-	// ones. The APIs know no passwords: whoever reaches it announces in
-	// this node's name and reads what it learns. Default false.
+	// ones. The APIs know no passwords: whoever reaches them announces and puts values
+	// in this node's name, and reads what it learns. Default false.
 	APIAllowRemote bool
 
 	// StrictAnnounce (strict_announce) closes an API connection that announces

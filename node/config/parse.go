@@ -287,10 +287,16 @@ func (p *parser) cross() {
 	for _, api := range []struct {
 		field string
 		Endpoint
-	}{{"API", c.API}, {"DHTAPI", c.DHTAPI}, {"RPSAPI", c.RPSAPI}, {"NSEAPI", c.NSEAPI}} {
+		others string // what they could do
+	}{
+		{"API", c.API, "announce and listen in this node's name"},
+		{"DHTAPI", c.DHTAPI, "put and get values in this node's name"},
+		{"RPSAPI", c.RPSAPI, "learn from this node who else is in the network"},
+		{"NSEAPI", c.NSEAPI, "learn from this node how large the network is"},
+	} {
 		if g, ok := p.fields[api.field]; ok && !api.Off && !api.Loopback() && !c.APIAllowRemote && p.settled("APIAllowRemote") {
-			p.errorf(g.line, g.key, "%s is not a loopback address: other machines could announce and listen in this node's name. "+
-				"If that is wanted, set api_allow_remote = true in [gossip]", quote(g.text))
+			p.errorf(g.line, g.key, "%s is not a loopback address: other machines could %s. "+
+				"If that is wanted, set api_allow_remote = true in [gossip]", quote(g.text), api.others)
 		}
 	}
 	if c.StateDir == "" && p.settled("StateDir") {
