@@ -232,6 +232,23 @@ func TestRecordVouched(t *testing.T) {
 	}
 }
 
+// What is kept of a record that came in a presence does not keep the presence.
+func TestRecordDoesNotKeepItsPresence(t *testing.T) {
+	c := newRecordCache()
+	good := selfRecord(t, newHost(t))
+	want := damaged(good.Bytes) // good only if it is known
+	presence := append(bytes.Clone(want), make([]byte, gossip.MaxPresence)...)
+	c.vouch(good.Peer, presence[:len(want)])
+	clear(presence)
+	list, bad := c.verify(listOf(want))
+	if len(list) != 1 || bad != nil || !bytes.Equal(list[0].Bytes, want) {
+		t.Fatalf("%+v, %v: the record lies in the presence", list, bad)
+	}
+	if n := cap(list[0].Bytes); n > 2*len(want) {
+		t.Errorf("a record of %d bytes takes %d", len(want), n)
+	}
+}
+
 // recordBy is a record signed by a new key.
 func recordBy(t testing.TB, key crypto.PrivKey) []byte {
 	t.Helper()

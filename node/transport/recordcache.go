@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 
@@ -12,14 +13,13 @@ import (
 
 // knownRecords is how many good peer records are remembered. Exchanges of peers
 // bring the same ones again and again, and to verify one takes tens of times as
-// long as to find it here. At about half a KiB each that is 2 MiB, and 32 at most: with
-// records in presences that peers fill up to 8 KiB, which are kept with them.
+// long as to find it here. At about half a KiB each that is 2 MiB, and 17 at most.
 const knownRecords = 4096
 
 // recordCache remembers the records whose signatures were good, by SHA-256 of
 // the envelope, and those that were in a presence, which its peer signed: they need no
 // other signature. Who gives a record that is known is given the copy that is known,
-// so that each is in memory once.
+// so that each is in memory once, and once more in its presence.
 type recordCache struct{ good *lru.Cache } // of gossip.PeerRecord or vouched
 
 // vouched is a record that its peer signed as part of a presence, not read yet.
@@ -33,10 +33,14 @@ func newRecordCache() recordCache {
 	return recordCache{good}
 }
 
-// vouch notes that a peer signed its record as part of something else, which is kept.
+// vouch notes that a peer signed its record as part of something else. It keeps a copy: a
+// presence and its frame may have 10 KiB, and are renewed long before a record is.
 func (c recordCache) vouch(p gossip.PeerID, envelope []byte) {
-	if len(envelope) > 0 && len(envelope) <= gossip.MaxRecord {
-		c.good.ContainsOrAdd(sha256.Sum256(envelope), vouched{Peer: p, Bytes: envelope})
+	if len(envelope) == 0 || len(envelope) > gossip.MaxRecord {
+		return
+	}
+	if sum := sha256.Sum256(envelope); !c.good.Contains(sum) {
+		c.good.ContainsOrAdd(sum, vouched{Peer: p, Bytes: bytes.Clone(envelope)})
 	}
 }
 

@@ -230,7 +230,7 @@ func (t *Transport) Send(p gossip.PeerID, m gossip.Message, urgent bool) (droppe
 }
 
 // Vouch notes the record, if any, in a verified presence of the peer: where a list of peers
-// has it no other signature is looked at. The envelope is kept, not copied.
+// has it no other signature is looked at. A copy of the envelope is kept.
 func (t *Transport) Vouch(p gossip.PeerID, envelope []byte) { t.known.vouch(p, envelope) }
 
 // Hangup ends the link to a peer for a reason, which Failure will tell. What is
