@@ -219,7 +219,7 @@ func (r *reach) note(ev any) {
 // judge gives the verdict, and reports whether it is another than before.
 func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 	var private, public, through bool
-	var came multiaddr.Multiaddr // by itself, from elsewhere
+	var came, near multiaddr.Multiaddr // by itself, from elsewhere and from this network
 	for _, a := range h.Addrs() {
 		switch _, err := a.ValueForProtocol(multiaddr.P_CIRCUIT); {
 		case err == nil || manet.IsIPLoopback(a):
@@ -230,13 +230,20 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 		}
 	}
 	for _, c := range h.Network().Conns() {
-		if a := c.RemoteMultiaddr(); !c.Stat().Limited && manet.IsPublicAddr(a) {
-			switch here := manet.IsPublicAddr(c.LocalMultiaddr()); {
-			case here && c.Stat().Direction == network.DirInbound:
-				came = a // hole punching would do the same, but needs it least here
-			case !here && c.Stat().Direction == network.DirOutbound:
-				through = true
+		local, a, stat := c.LocalMultiaddr(), c.RemoteMultiaddr(), c.Stat()
+		if stat.Limited {
+			continue
+		}
+		in, here := stat.Direction == network.DirInbound, manet.IsPublicAddr(local)
+		switch {
+		case !manet.IsPublicAddr(a):
+			if in && otherMachine(local, a) {
+				near = a
 			}
+		case here && in:
+			came = a // hole punching would do the same, but needs it least here
+		case !here && stat.Direction == network.DirOutbound:
+			through = true
 		}
 	}
 	mapping, by, failure := "", "", ""
@@ -273,6 +280,9 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 	case public:
 		v, said.State = network.ReachabilityUnknown, health.ReachUnknown
 		said.Observation = "this machine has public addresses, and nobody has tried them yet"
+	case private && near != nil:
+		v, said.State = network.ReachabilityUnknown, health.ReachNear
+		said.Observation = "a peer on the same network came from " + near.String() + ", by itself"
 	case private:
 		v, said.State = network.ReachabilityUnknown, health.ReachLocal
 		said.Observation = "this machine has private addresses, and everybody whom it met is on the same network or has not shown to be elsewhere"
@@ -283,6 +293,17 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 	news = v != r.verdict
 	r.verdict, r.said = v, said
 	return v, news
+}
+
+// otherMachine reports whether who came from there is not on this machine: a system
+// dials an address of its own from that address.
+func otherMachine(local, remote multiaddr.Multiaddr) bool {
+	from, err := manet.ToIP(remote)
+	if err != nil {
+		return false
+	}
+	to, err := manet.ToIP(local)
+	return err == nil && !from.IsLoopback() && !from.Equal(to)
 }
 
 func texts(addrs []multiaddr.Multiaddr) []string {

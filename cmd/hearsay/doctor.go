@@ -172,6 +172,7 @@ func reachWords(r control.Reach) []string {
 		health.ReachPublic:  "yes",
 		health.ReachPrivate: "no",
 		health.ReachLocal:   "on this network, perhaps; nobody from elsewhere has asked",
+		health.ReachNear:    "on this network, yes; nobody from elsewhere has asked",
 		health.ReachUnknown: "not known",
 	}[r.State]
 	lines := []string{

@@ -89,25 +89,30 @@ func TestRefused(t *testing.T) {
 // not been done.
 func TestReachWords(t *testing.T) {
 	for _, test := range []struct {
-		name  string
-		reach control.Reach
-		has   string // the last line
-		not   string
+		name   string
+		reach  control.Reach
+		answer string
+		has    string // the last line
+		not    string
 	}{
-		{"private", control.Reach{State: health.ReachPrivate}, "or set port_mapping = true", "autonat"},
-		{"private, and the router is asked", control.Reach{State: health.ReachPrivate, MapsPorts: true, MappingError: "nobody answers"}, "forward the p2p port", "port_mapping"},
-		{"unknown", control.Reach{State: health.ReachUnknown, Asks: true, MapsPorts: true}, "wait until a neighbour elsewhere has tried", "autonat"},
-		{"unknown, and nobody is asked", control.Reach{State: health.ReachUnknown, MapsPorts: true}, "set autonat = true", "wait"},
-		{"public", control.Reach{State: health.ReachPublic, Asks: true}, "relays", "to do"},
-		{"private addresses", control.Reach{State: health.ReachLocal, Asks: true}, "relays", "yes"},
+		{"private", control.Reach{State: health.ReachPrivate}, "no", "or set port_mapping = true", "autonat"},
+		{"private, and the router is asked", control.Reach{State: health.ReachPrivate, MapsPorts: true, MappingError: "nobody answers"}, "no", "forward the p2p port", "port_mapping"},
+		{"unknown", control.Reach{State: health.ReachUnknown, Asks: true, MapsPorts: true}, "not known", "wait until a neighbour elsewhere has tried", "autonat"},
+		{"unknown, and nobody is asked", control.Reach{State: health.ReachUnknown, MapsPorts: true}, "not known", "set autonat = true", "wait"},
+		{"public", control.Reach{State: health.ReachPublic, Asks: true}, "yes", "relays", "to do"},
+		{"private addresses", control.Reach{State: health.ReachLocal, Asks: true}, "on this network, perhaps; nobody from elsewhere has asked", "relays", "to do"},
+		{"private addresses, and one came", control.Reach{State: health.ReachNear, Asks: true}, "on this network, yes; nobody from elsewhere has asked", "relays", "to do"},
 	} {
 		lines := reachWords(test.reach)
 		last := lines[len(lines)-1]
 		if !strings.Contains(last, test.has) || strings.Contains(last, test.not) {
 			t.Errorf("%s: %q", test.name, last)
 		}
-		if yes := slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, "yes") }); yes != (test.reach.State == health.ReachPublic) {
+		if lines[0] != "Can others open connections to this node?  "+test.answer {
 			t.Errorf("%s: %q", test.name, lines[0])
+		}
+		if slices.ContainsFunc(lines[1:], func(l string) bool { return strings.Contains(l, "yes") }) {
+			t.Errorf("%s: %q", test.name, lines[1:])
 		}
 	}
 }

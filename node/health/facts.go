@@ -94,7 +94,10 @@ const (
 	// ReachLocal: the node is only on private networks, where the others are. Whether
 	// they can open connections to it has not been tried.
 	ReachLocal Reachability = "local"
-	// ReachPublic: a peer elsewhere has opened a connection to try.
+	// ReachNear: like ReachLocal, and a peer on this network has a connection open that
+	// it opened itself.
+	ReachNear Reachability = "near"
+	// ReachPublic: a peer elsewhere has opened a connection, to try or by itself.
 	ReachPublic Reachability = "public"
 	// ReachPrivate: peers elsewhere have tried and failed.
 	ReachPrivate Reachability = "private"
