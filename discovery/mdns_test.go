@@ -152,8 +152,12 @@ func TestFloodOfAnnouncements(t *testing.T) {
 		if most := mdnsBytes/weight(e) + 2*mdnsNewPeers; sent > most || sent < mdnsBytes/weight(e) {
 			t.Errorf("%d announcements were taken, want up to %d", sent, most)
 		}
-		if s := l.snapshot(); s.Refused == 0 || s.Running || s.LastError == "" {
+		if s := l.snapshot(); s.Refused == 0 || s.Running || s.LastError == "" || !s.Flooded {
 			t.Errorf("the status is %+v", s)
+		}
+		l.working("eth0")
+		if s := l.snapshot(); s.Flooded {
+			t.Errorf("when it is over, the status is %+v", s)
 		}
 		// A node that ends does not wait for that.
 		ctx, cancel := context.WithCancel(t.Context())

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -31,6 +32,9 @@ type MechanismStatus struct {
 	Types, WaitingTypes int
 	// LastError is what failed last, "" when all is well.
 	LastError string
+	// Flooded says that what failed is others' doing, who announced too much, and that
+	// it ends by itself; mDNS only.
+	Flooded bool
 	// Found counts candidates handed over, repeated ones too.
 	Found uint64
 	// Refused counts what was over a limit or not worth handing over.
@@ -97,7 +101,9 @@ func (m *mechanism) refuse() {
 
 // working notes that the mechanism works, on these interfaces if it has any.
 func (m *mechanism) working(interfaces ...string) {
-	m.update(func(s *MechanismStatus) { s.Running, s.Interfaces, s.LastError = true, interfaces, "" })
+	m.update(func(s *MechanismStatus) {
+		s.Running, s.Interfaces, s.LastError, s.Flooded = true, interfaces, "", false
+	})
 }
 
 // failed notes that the mechanism does not work now; nil: it was told to stop.
@@ -106,7 +112,9 @@ func (m *mechanism) failed(err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	m.update(func(s *MechanismStatus) { s.Running, s.Interfaces, s.LastError = false, nil, text })
+	m.update(func(s *MechanismStatus) {
+		s.Running, s.Interfaces, s.LastError, s.Flooded = false, nil, text, errors.Is(err, errFlooded)
+	})
 }
 
 func (m *mechanism) snapshot() MechanismStatus {

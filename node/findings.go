@@ -149,9 +149,7 @@ func (n *Node) facts(old time.Duration) health.Facts {
 			f.Contacts = append(f.Contacts, health.Contact{Address: c.Address, Error: c.LastError})
 		}
 	}
-	if m := found.MDNS; m.On {
-		f.Multicast = health.Multicast{On: true, Running: m.Running, Error: m.LastError, Unfit: health.Unfit()}
-	}
+	f.Multicast = multicastFacts(found.MDNS)
 	if core.CopiedBy != "" {
 		f.Copied = peer.ID(core.CopiedBy).String()
 	}
@@ -194,4 +192,12 @@ func (n *Node) facts(old time.Duration) health.Facts {
 	f.Closed = n.cfg.NetworkKey != nil
 	f.Refused = n.gate.keptOut()
 	return f
+}
+
+// multicastFacts is what finding nodes by mDNS has to do with health.
+func multicastFacts(m discovery.MechanismStatus) health.Multicast {
+	if !m.On {
+		return health.Multicast{}
+	}
+	return health.Multicast{On: true, Running: m.Running, Error: m.LastError, Flooded: m.Flooded, Unfit: health.Unfit()}
 }

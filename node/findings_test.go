@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hearsay/discovery"
 	"hearsay/node/health"
 	"hearsay/node/journal"
 )
@@ -65,6 +66,20 @@ func TestFacts(t *testing.T) {
 	n.trouble(&n.troubles.epoch, nil)
 	if finding(n, health.EpochBlocked) != nil {
 		t.Error("what is over is still found")
+	}
+}
+
+// What discovery says of multicast is what health is told, a flood among it.
+func TestMulticastFacts(t *testing.T) {
+	for _, s := range []discovery.MechanismStatus{
+		{On: true, Running: true}, {On: true, LastError: "port taken"}, {On: true, LastError: "too much", Flooded: true},
+	} {
+		if m := multicastFacts(s); !m.On || m.Running != s.Running || m.Error != s.LastError || m.Flooded != s.Flooded {
+			t.Errorf("of %+v it is told %+v", s, m)
+		}
+	}
+	if m := multicastFacts(discovery.MechanismStatus{LastError: "x"}); m.On || m.Error != "" {
+		t.Errorf("where it is off, %+v", m)
 	}
 }
 

@@ -74,6 +74,8 @@ type Contact struct{ Address, Error string }
 type Multicast struct {
 	On, Running bool
 	Error       string
+	// Flooded says that it pauses for a minute, because too much was announced.
+	Flooded bool
 	// Unfit are interfaces that are up and cannot be used, with the reason.
 	Unfit map[string]string
 }

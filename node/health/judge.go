@@ -137,7 +137,12 @@ func multicast(_ *Judge, f Facts) (cs []Condition) {
 		cs = append(cs, Condition{Code: NoMulticast, About: name, Cure: cure,
 			Text: fmt.Sprintf("mDNS is not possible on the interface %s: %s.", name, sentence(m.Unfit[name]))})
 	}
-	if !m.Running && m.Error != "" {
+	switch {
+	case m.Running || m.Error == "":
+	case m.Flooded:
+		cs = append(cs, Condition{Code: NoMulticast, Text: "mDNS pauses: " + sentence(m.Error) + ".",
+			Cure: "see who sends so much to UDP port 5353; nothing else is affected, and it is listened to again after a minute"})
+	default:
 		cs = append(cs, Condition{Code: NoMulticast, Text: "mDNS does not work: " + sentence(m.Error) + ".", Cure: cure})
 	}
 	return cs

@@ -40,6 +40,9 @@ var rows = []struct {
 	{"a silent contact", func(f *Facts) { f.Contacts = []Contact{{"a:1", "connection refused"}} }, ContactUnreachable, "a:1", Info, "connection refused", "firewall"},
 	{"no multicast on eth1", func(f *Facts) { f.Multicast.Unfit = map[string]string{"eth1": "no cable"} }, NoMulticast, "eth1", Info, "interface eth1: no cable", "bootstrapper"},
 	{"no multicast at all", func(f *Facts) { f.Multicast = Multicast{On: true, Error: "port taken"} }, NoMulticast, "", Info, "port taken", "mdns = false"},
+	{"a flood by multicast", func(f *Facts) {
+		f.Multicast = Multicast{On: true, Flooded: true, Error: "somebody announces without end."}
+	}, NoMulticast, "", Info, "mDNS pauses: somebody announces without end.", "see who sends so much to UDP port 5353; nothing else is affected"},
 	{"behind a NAT", func(f *Facts) { f.Reach = Reach{State: ReachPrivate, Observation: "2 tried and failed"} }, NotReachable, "", Info, "2 tried and failed", "port_mapping = true"},
 	{"behind a NAT, with a relay", func(f *Facts) {
 		f.Reach = Reach{State: ReachPrivate, Relays: []string{"r"}, MapsPorts: true, Mapping: "x"}
