@@ -206,9 +206,9 @@ func reachWords(r control.Reach) []string {
 	advice := ""
 	switch {
 	case r.State == health.ReachPrivate && r.MapsPorts:
-		advice = "forward the p2p port on the router to this machine; nothing, if it has neighbours enough"
+		advice = "forward the p2p port on the router to this machine, and let it through firewalls; nothing, if it has neighbours enough"
 	case r.State == health.ReachPrivate:
-		advice = "forward the p2p port on the router to this machine, or set port_mapping = true; nothing, if it has neighbours enough"
+		advice = "forward the p2p port on the router to this machine, or set port_mapping = true, and let it through firewalls; nothing, if it has neighbours enough"
 	case r.State == health.ReachUnknown && r.Asks:
 		advice = "wait until a neighbour elsewhere has tried; it takes a minute once there is one"
 	case r.State == health.ReachUnknown:

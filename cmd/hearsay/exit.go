@@ -34,7 +34,7 @@ func exitCodesTopic() *cobra.Command {
   1  it failed
   2  the command line is wrong
   3  no node is running
-  4  the node runs and is unhealthy
+  4  the node runs and is unhealthy; of doctor: it found something amiss
   5  the time was up
  78  the configuration is wrong, or a file that it names: the hostkey, the network
      key, the list of peers; starting again does not help

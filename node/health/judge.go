@@ -158,9 +158,9 @@ func reach(_ *Judge, f Facts) (cs []Condition) {
 		default:
 			text += " It has the neighbours that it chooses itself, and nobody relays for it."
 		}
-		cure := "forward the p2p port on the router to this machine, or have the router asked to: port_mapping = true; nothing has to be done if it has neighbours enough"
+		cure := "forward the p2p port on the router to this machine, or have the router asked to: port_mapping = true; and let it through firewalls; nothing has to be done if it has neighbours enough"
 		if r.MapsPorts {
-			cure = "forward the p2p port on the router to this machine; nothing has to be done if it has neighbours enough"
+			cure = "forward the p2p port on the router to this machine, and let it through firewalls; nothing has to be done if it has neighbours enough"
 		}
 		cs = append(cs, Condition{Code: NotReachable, Text: text, Cure: cure})
 	}
