@@ -192,15 +192,15 @@ func clocks(_ *Judge, f Facts) []Condition {
 	if off < skewWarn {
 		return nil
 	}
-	way := "behind"
+	way, harm := "behind", "this node refuses what others announce"
 	if median < 0 {
-		way = "ahead of"
+		way, harm = "ahead of", "others refuse what this node announces"
 	}
 	c := Condition{Code: ClockSkewed, Severity: Warning,
-		Text: fmt.Sprintf("This machine's clock is %v %s those of its neighbours (the median of %d). Beyond 1m0s others refuse what this node announces, and it what they do.", off, way, len(sorted)),
+		Text: fmt.Sprintf("This machine's clock is %v %s those of its neighbours (the median of %d). Beyond 1m0s %s.", off, way, len(sorted), harm),
 		Cure: "set the clock, best by a time service (timedatectl set-ntp true)"}
 	if len(sorted) == 1 {
-		c.Text = fmt.Sprintf("This machine's clock is %v %s that of its only neighbour; one of the two is wrong. Beyond 1m0s they refuse what the other announces.", off, way)
+		c.Text = fmt.Sprintf("This machine's clock is %v %s that of its only neighbour; one of the two is wrong. Beyond 1m0s %s.", off, way, harm)
 	}
 	if off >= skewFatal {
 		c.Severity = Error

@@ -50,8 +50,8 @@ var rows = []struct {
 	{"a router that maps nothing", func(f *Facts) {
 		f.Reach = Reach{State: ReachPrivate, MapsPorts: true, MappingError: "nobody there"}
 	}, NoPortMapping, "", Info, "UPnP, and does not answer or refuses: nobody there.", "port_mapping = false"},
-	{"a slow clock", func(f *Facts) { f.Clocks = []time.Duration{time.Hour, 30 * time.Second, 31 * time.Second} }, ClockSkewed, "", Warning, "31s behind", "timedatectl"},
-	{"a fast clock", func(f *Facts) { f.Clocks = []time.Duration{-time.Hour, -2 * time.Hour, 0} }, ClockSkewed, "", Error, "1h0m0s ahead of", "timedatectl"},
+	{"a slow clock", func(f *Facts) { f.Clocks = []time.Duration{time.Hour, 30 * time.Second, 31 * time.Second} }, ClockSkewed, "", Warning, "31s behind those of its neighbours (the median of 3). Beyond 1m0s this node refuses what others announce.", "timedatectl"},
+	{"a fast clock", func(f *Facts) { f.Clocks = []time.Duration{-time.Hour, -2 * time.Hour, 0} }, ClockSkewed, "", Error, "1h0m0s ahead of those of its neighbours (the median of 3). Beyond 1m0s others refuse what this node announces.", "timedatectl"},
 	{"one other clock", func(f *Facts) { f.Clocks = []time.Duration{time.Hour} }, ClockSkewed, "", Error, "only neighbour; one of the two", "timedatectl"},
 	{"other work", func(f *Facts) { f.Difficulties, f.BadWork = map[string]int{"p": 20}, 3 }, OtherDifficulty, "", Warning, "p asks for 20 bits", "difficulty_bits"},
 	{"a key, which is wanted here", func(f *Facts) { f.OtherKey = []Met{{Who: "/ip4/192.0.2.1/tcp/1", At: noon}} }, OtherNetworkKey, "", Info, "this node has none", "key show --network"},
