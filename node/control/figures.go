@@ -98,12 +98,15 @@ func (f *figures) follow(emit emitter) (end func()) {
 	return func() { set(nil) }
 }
 
-// keepFigures takes figures until ctx ends.
-func (s *Server) keepFigures(ctx context.Context) {
+// keepFigures takes figures until ctx ends. taken is closed when there are the first.
+func (s *Server) keepFigures(ctx context.Context, taken chan<- struct{}) {
 	tick := time.NewTicker(figurePause)
 	defer tick.Stop()
-	for {
+	for first := true; ; first = false {
 		s.figures.add(figuresOf(s.node.Status(), time.Now()), s.node.Findings())
+		if first {
+			close(taken)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

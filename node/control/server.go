@@ -168,8 +168,9 @@ func newServer(cfg Config, n Node, l net.Listener) *Server {
 // Addr is the address that the server listens on, host:port.
 func (s *Server) Addr() string { return s.file.Address }
 
-// Serve answers requests until ctx ends, then ends all streams, gives running
-// requests a second, and removes the control file.
+// Serve answers requests, from when the first figures are taken, until ctx ends;
+// then it ends all streams, gives running requests a second, and removes the
+// control file.
 func (s *Server) Serve(ctx context.Context) error {
 	requests, end := context.WithCancel(ctx)
 	defer end()
@@ -182,14 +183,22 @@ func (s *Server) Serve(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
 	var background sync.WaitGroup
-	background.Go(func() { s.keepFigures(requests) })
+	defer background.Wait()
+	taken := make(chan struct{})
+	background.Go(func() { s.keepFigures(requests, taken) })
 	if s.lab != nil {
 		background.Go(func() { s.lab.run(requests) })
 	}
-	defer background.Wait()
+	// So that the probes are right from the first answer on. That a node hangs from its
+	// start must be told, too.
+	select {
+	case <-taken:
+	case <-time.After(figurePause):
+	case <-ctx.Done():
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
 	var err error
 	select {
 	case <-ctx.Done():
