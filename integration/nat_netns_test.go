@@ -158,7 +158,36 @@ func (r *resident) about(other *resident) *control.Peer {
 	return &ps.Peers[i]
 }
 
-// until asks again and again.
+// upon looks at something whenever the node tells of such an event.
+func (r *resident) upon(event string, limit time.Duration, what string, f func() bool) time.Duration {
+	r.w.t.Helper()
+	began := time.Now()
+	// Nothing is missed from when it says on standard error that it watches.
+	watch := run(r.w.t, os.Environ(), "ip", "netns", "exec", r.ns, "sh", "-c", `exec "$0" "$@" 2>&1`,
+		r.w.program, "watch", "--only", event, "--json", "-c", r.ini)
+	defer func() {
+		watch.cmd.Process.Signal(os.Interrupt)
+		watch.end()
+	}()
+	watch.await("watching;")
+	late := time.After(limit)
+	for !f() {
+		select {
+		case _, ok := <-watch.lines:
+			if !ok {
+				r.w.t.Fatalf("hearsay watch ended before this: %s", what)
+			}
+			for len(watch.lines) > 0 { // looking once is enough
+				<-watch.lines
+			}
+		case <-late:
+			r.w.t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+	return time.Since(began)
+}
+
+// until asks again and again: of being reached from outside no event tells.
 func (w *internet) until(limit time.Duration, what string, f func() bool) time.Duration {
 	w.t.Helper()
 	began := time.Now()
@@ -227,7 +256,7 @@ func TestNetnsBehindNAT(t *testing.T) {
 	}) {
 		t.Errorf("doctor says %+v", d)
 	}
-	took = w.until(90*time.Second, "the two are direct neighbours", func() bool {
+	took = a.upon("peers", 90*time.Second, "the two are direct neighbours", func() bool {
 		p := a.about(b)
 		return p != nil && p.State == "neighbour" && !p.Relayed
 	})
@@ -243,7 +272,7 @@ func TestNetnsRelayed(t *testing.T) {
 	w := newInternet(t)
 	pub := w.node(w.public(1), true, "hole_punching = false")
 	a, b := w.node(w.home(1)[0], true, "hole_punching = false"), w.node(w.home(1)[0], true, "hole_punching = false")
-	took := w.until(2*time.Minute, "the two are neighbours through the relay", func() bool {
+	took := a.upon("peers", 2*time.Minute, "the two are neighbours through the relay", func() bool {
 		p := a.about(b)
 		return p != nil && p.State == "neighbour" && p.Relayed
 	})
@@ -277,7 +306,7 @@ func TestNetnsManyBehindOneAddress(t *testing.T) {
 		}
 	}
 	started := time.Since(began)
-	w.until(time.Minute, "all have joined", func() bool {
+	pub.upon("peers", time.Minute, "all have joined", func() bool {
 		var ps control.Peers
 		pub.ask(&ps, "peers")
 		here := 0

@@ -37,7 +37,7 @@ func TestNetnsPortMapping(t *testing.T) {
 				r := home.reach()
 				return r.Mapping == outside && r.MappedBy == speaks && r.MappingError == ""
 			})
-			took := w.until(time.Minute, "others are told the address outside", func() bool {
+			took := pub.upon("peers", time.Minute, "others are told the address outside", func() bool {
 				return slices.Contains(pub.told(home), outside)
 			})
 			t.Logf("told after %v more", took.Round(time.Millisecond))
@@ -45,7 +45,7 @@ func TestNetnsPortMapping(t *testing.T) {
 			// Somebody elsewhere knows nothing but the address outside.
 			w.contact = "5.5.5.101:" + mapped[0]
 			guest := w.node(w.public(2), true)
-			w.until(time.Minute, "who comes from outside is a neighbour", func() bool {
+			home.upon("peers", time.Minute, "who comes from outside is a neighbour", func() bool {
 				p := home.about(guest)
 				return p != nil && p.State == "neighbour" && !p.Relayed && p.Direction == "in"
 			})
@@ -72,7 +72,7 @@ func TestNetnsPortMapping(t *testing.T) {
 		})
 		t.Log(home.reach().MappingError)
 		var d struct{ Findings []health.Finding }
-		w.until(time.Minute, "so it is found", func() bool {
+		home.upon("health", time.Minute, "so it is found", func() bool {
 			home.ask(&d, "doctor")
 			return slices.ContainsFunc(d.Findings, func(f health.Finding) bool { return f.Code == health.NoPortMapping })
 		})
