@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -63,22 +65,27 @@ func TestNetnsLine(t *testing.T) {
 // between them, and returns when the last link came that this took.
 func awaitOverlay(t *testing.T, ds []*daemon, limit time.Duration) time.Time {
 	t.Helper()
-	deadline := time.After(limit)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
+	said := make([]reflect.SelectCase, 0, len(ds)+1)
+	for _, d := range ds {
+		said = append(said, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(d.lines)})
+	}
+	said = append(said, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(time.After(limit))})
 	for {
 		catchUp(ds)
 		if when, all := overlay(ds); all {
 			return when
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
+		i, line, ok := reflect.Select(said)
+		switch {
+		case i == len(ds):
 			for i, d := range ds {
 				t.Logf("machine %d: %s is linked with %d others", i, d.peer, len(d.linked))
 			}
 			t.Fatalf("no single overlay within %v", limit)
+		case !ok:
+			t.Fatalf("hearsay run ended on machine %d", i)
 		}
+		ds[i].note(strings.Join(line.Interface().([]string), " "))
 	}
 }
 
