@@ -29,7 +29,8 @@ const (
 	// maxCopies is the most nodes at one place that a value is given to at its
 	// owner's wish.
 	maxCopies = 20
-	// maxSpreads is how many records are spread or handed on at the same time.
+	// maxSpreads is how many own values are spread at the same time, and of how many
+	// keys the records are handed on besides.
 	maxSpreads = 8
 	// keepTick is how often Run looks at what is due, sweepTick how often it drops
 	// what has expired, which only gives memory back where nothing is put: nobody is
@@ -48,23 +49,40 @@ type own struct {
 	given  bool // others have it, so that an offer is enough
 }
 
-// Run spreads what is put here and hands on what others have put, until ctx ends.
-func (s *Service) Run(ctx context.Context) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	slots := make(chan struct{}, maxSpreads)
-	begin := func(do func()) bool {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return false
-		}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			do()
-		})
-		return true
+// crew does things at the same time, maxSpreads of them at most.
+type crew struct {
+	sync.WaitGroup
+	busy chan struct{}
+}
+
+func newCrew() *crew { return &crew{busy: make(chan struct{}, maxSpreads)} }
+
+// begin waits for room and has do done then, unless ctx ends before.
+func (c *crew) begin(ctx context.Context, do func()) bool {
+	if ctx.Err() != nil {
+		return false
 	}
+	select {
+	case c.busy <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	c.Go(func() {
+		defer func() { <-c.busy }()
+		do()
+	})
+	return true
+}
+
+// Run spreads what is put here and hands on what others have put, until ctx ends.
+// What is put here does not wait for the handing on, which takes long where others
+// have put much.
+func (s *Service) Run(ctx context.Context) {
+	spreads := newCrew()
+	defer spreads.Wait()
+	var rounds sync.WaitGroup
+	defer rounds.Wait()
+	handing := make(chan struct{}, 1)
 	tick := time.NewTimer(aligned.Next(keepTick))
 	defer tick.Stop()
 	alone := true
@@ -77,7 +95,7 @@ func (s *Service) Run(ctx context.Context) {
 		}
 		alone = !known
 		for _, key := range s.due(now) {
-			if !begin(func() { s.spread(ctx, key) }) {
+			if !spreads.begin(ctx, func() { s.spread(ctx, key) }) {
 				return
 			}
 		}
@@ -86,12 +104,15 @@ func (s *Service) Run(ctx context.Context) {
 			sweep = now.Add(sweepTick)
 		}
 		if now.After(next) && known {
-			for _, key := range s.store.quiet(now.Add(-handOnAfter), now.Add(-handOnAlways)) {
-				if !begin(func() { s.handOn(ctx, key) }) {
-					return
-				}
+			select {
+			case handing <- struct{}{}:
+				next = now.Add(jitter(handOnAfter / 8))
+				rounds.Go(func() {
+					defer func() { <-handing }()
+					s.handOnQuiet(ctx, now)
+				})
+			default: // the last round still goes on
 			}
-			next = now.Add(jitter(handOnAfter / 8))
 		}
 		select {
 		case <-ctx.Done():
@@ -159,6 +180,17 @@ func (s *Service) spread(ctx context.Context, key Key) (copies int) {
 		o.due = time.Now().Add(jitter(o.retry))
 	}
 	return copies
+}
+
+// handOnQuiet is one round of handing on what has not been heard of, until ctx ends.
+func (s *Service) handOnQuiet(ctx context.Context, now time.Time) {
+	others := newCrew()
+	defer others.Wait()
+	for _, key := range s.store.quiet(now.Add(-handOnAfter), now.Add(-handOnAlways)) {
+		if !others.begin(ctx, func() { s.handOn(ctx, key) }) {
+			return
+		}
+	}
 }
 
 // handOn gives the records of a key to the nodes that should have them, those of
