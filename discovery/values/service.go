@@ -229,11 +229,12 @@ func (s *Service) findAt(ctx context.Context, key Key, t *tally, exhaustive bool
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex // of t
+	known := new(proven)
 	hurry := make(chan struct{})
 	hurried := false
 	take := func(i int, l *search) func(peer.ID, *response) bool {
 		return func(from peer.ID, p *response) bool {
-			checked := s.checked(key, p.records)
+			checked := s.checked(key, p.records, known)
 			mu.Lock()
 			defer mu.Unlock()
 			t.add(from, i, checked)
@@ -268,11 +269,11 @@ func (s *Service) findAt(ctx context.Context, key Key, t *tally, exhaustive bool
 
 // checked leaves out what no honest node would have sent, and what this node has
 // replaced: that others still have it where its successor expired is no lie.
-func (s *Service) checked(key Key, records []*Record) []*Record {
+func (s *Service) checked(key Key, records []*Record, known *proven) []*Record {
 	now := time.Now()
 	var good []*Record
 	for _, r := range records {
-		if err := r.Check(s.cfg.Network, key, now); err == nil {
+		if err := known.check(r, s.cfg.Network, key, now); err == nil {
 			if !s.store.replaced(r, now) {
 				good = append(good, r)
 			}
