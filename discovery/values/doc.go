@@ -22,8 +22,8 @@
 // A key has three places in the key space, hashes of the key that are in different
 // quarters of it, and a record lies at the eight nodes nearest to each. So who
 // wants to keep a key from being found needs identities around three places and
-// not one; and three look-ups go on at the same time, of which the quickest
-// decides.
+// not one: a look-up searches at all three at the same time, and each has one vote,
+// however quick its nodes are.
 //
 // # Several signers
 //

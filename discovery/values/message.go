@@ -25,7 +25,7 @@ type verdict uint8
 const (
 	verdictKept    verdict = 1 + iota // it has it now, or had it before
 	verdictWanted                     // of an offer: send it
-	verdictOlder                      // it has a newer one of the same signer
+	verdictOlder                      // it has, or had, a newer one of the same signer
 	verdictRefused                    // the record is wrong
 	verdictFull                       // no room for it
 	verdictBusy                       // too much from this peer at once
