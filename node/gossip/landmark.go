@@ -277,13 +277,16 @@ func (s *State) leads(v *grove) bool {
 	return listed && (i < maxLandmarks || v.small()) && !s.cfg.Quiet
 }
 
-// raise begins a new wave of this node's own tree.
+// raise begins a new wave of this node's own tree. One that is to go beyond what somebody
+// said goes no further than those heed who never heard of that, and the next one beyond it.
 func (s *State) raise(t *landmarkTree) {
+	step := uint32(1)
 	if t.wish && raisedAbove(t.above, t.number) {
-		t.number = t.above
+		step = min(t.above-t.number+1, maxAhead)
 	}
-	t.known, t.distance, t.least, t.parent, t.raised, t.news, t.wish = true, 0, 0, -1, s.now, true, false
-	t.number++
+	t.number += step
+	t.wish = t.wish && !raisedAbove(t.number, t.above)
+	t.known, t.distance, t.least, t.parent, t.raised, t.news = true, 0, 0, -1, s.now, true
 	s.after(taskLandmarks, 0)
 }
 

@@ -331,6 +331,37 @@ func TestNumberFarAhead(t *testing.T) {
 	}
 }
 
+// What a landmark is told its number is it goes beyond, but never so far that who did not
+// hear the same would not heed it. So whom a liar talks to makes no difference.
+func TestOwnNumberDoesNotLeap(t *testing.T) {
+	n, _ := inForest(t)
+	v := n.s.grove(7)
+	own := landmarkOf(7, "M")
+	v.roster, v.made = []uint64{own}, n.w.now // from now on it is one
+	v.heard = waveRumors
+	n.push("A", rumorOf(t, "Y", 1, "one more"))
+	number := v.tree(own).number
+	for range 3 {
+		lie := number + maxAhead
+		n.wait(numberPause)
+		n.forget()
+		v.made = n.w.now
+		n.recv("A", near(own, lie, 50, false))
+		n.wait(2 * numberPause)
+		for _, m := range sent[*Have](n, "B") {
+			for _, d := range m.Near {
+				if d.Number-number > maxAhead {
+					t.Errorf("B, which knows number %d, is told %d", number, d.Number)
+				}
+				number = d.Number
+			}
+		}
+		if number != lie+1 {
+			t.Errorf("after somebody said %d to it the number of a landmark is %d", lie, number)
+		}
+	}
+}
+
 // Only members are landmarks, whoever is named, and not in small networks.
 func TestNoLandmark(t *testing.T) {
 	n, l := inForest(t)

@@ -86,6 +86,7 @@ var mutations = []mutation{
 	{"who stops taking a type leaves its trees", "link.go", "			s.groveLoses(v, l) // it hands nothing of this on any more\n", "", "TestWayByWhoStopsTaking"},
 	{"who is a next hop is told until it knows", "push.go", "		l.waysUntold = l.waysUntold || len(m.Near) > 0\n", "", "TestDroppedWaysAreToldAgain"},
 	{"no number of a landmark leaps", "distance.go", "int32(d.Number-t.number) > maxAhead", "false", "TestNumberFarAhead"},
+	{"nor does that of a landmark that somebody lied to", "landmark.go", "min(t.above-t.number+1, maxAhead)", "t.above - t.number + 1", "TestOwnNumberDoesNotLeap"},
 	{"made-up numbers of landmarks are heeded seldom", "distance.go", "if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {", "if false {", "TestMadeUpNumbers"},
 	{"a landmark uses its own tree", "landmark.go", "		return t.landmark\n", "		_ = t\n", "TestOwnTree"},
 	{"who knows no landmarks is pushed to by the shared tree", "landmark.go", "if t == nil || !t.grove.aware.has(l.slot) {", "if t == nil {", "TestUnaware"},
