@@ -124,10 +124,8 @@ func (s *State) onNear(l *link, m *Have) {
 			t.former.set(l.slot)
 			t.until = s.now.Add(formerChild)
 		}
-		if (t.known || t.self) && int32(d.Number-t.number) > maxAhead {
-			continue
-		}
-		later := raisedAbove(d.Number, t.number)
+		leaps := (t.known || t.self) && int32(d.Number-t.number) > maxAhead
+		later := raisedAbove(d.Number, t.number) && !leaps
 		if t.self {
 			if later && s.leads(v) && (!t.wish || raisedAbove(d.Number, t.above)) {
 				t.above, t.wish = d.Number, true // of an earlier run, a wish, or a lie: the next will be above
@@ -181,14 +179,46 @@ func (s *State) wish(t *landmarkTree) {
 	}
 }
 
-// chooseWay takes the shortest way to a landmark.
-func (s *State) chooseWay(t *landmarkTree) {
-	newest, any := t.number, t.known
+// believes reports whether a neighbour may be next hop by what it said of a landmark.
+func (s *State) believes(slot int, o wayOffer) bool {
+	l := s.linkOrder[slot]
+	return o.known && l != nil && !l.distrusted.After(s.now)
+}
+
+// forsaken reports whether all who are believed tell numbers from which nobody can have
+// come to the present one, nor from that to theirs: it is made up, and was heard first.
+func (s *State) forsaken(t *landmarkTree) bool {
+	others := false
 	for slot, o := range t.offers {
-		if o.known && s.linkOrder[slot] != nil && (!any || raisedAbove(o.number, newest)) {
-			newest, any = o.number, true
+		if !s.believes(slot, o) {
+			continue
+		}
+		if d := int32(o.number - t.number); -maxAhead <= d && d <= maxAhead {
+			return false
+		}
+		others = true
+	}
+	return others
+}
+
+// newest is the latest number of a landmark, of this node and those whom it believes.
+// A forsaken one gives way to any other: there are no circles for that, since nobody can
+// have followed both.
+func (s *State) newest(t *landmarkTree) (number uint32, any bool) {
+	known := t.known && !s.forsaken(t)
+	number, any = t.number, known
+	for slot, o := range t.offers {
+		leaps := known && int32(o.number-t.number) > maxAhead
+		if s.believes(slot, o) && !leaps && (!any || raisedAbove(o.number, number)) {
+			number, any = o.number, true
 		}
 	}
+	return number, any
+}
+
+// chooseWay takes the shortest way to a landmark.
+func (s *State) chooseWay(t *landmarkTree) {
+	newest, any := s.newest(t)
 	if !any {
 		return
 	}
@@ -199,11 +229,10 @@ func (s *State) chooseWay(t *landmarkTree) {
 	fresh := !t.known || newest != t.number
 	best, distance, least := -1, uint16(far), int32(far)
 	for slot, o := range t.offers {
-		l := s.linkOrder[slot]
-		if !o.known || o.number != newest || l == nil || l.distrusted.After(s.now) || !fresh && o.distance >= t.least {
+		if !s.believes(slot, o) || o.number != newest || !fresh && o.distance >= t.least {
 			continue
 		}
-		d := l.distanceBy(o)
+		d := s.linkOrder[slot].distanceBy(o)
 		by := int32(d) - o.bonus
 		if slot == t.parent {
 			by -= landmarkHop / 2 // little is not worth a change

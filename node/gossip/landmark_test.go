@@ -331,6 +331,57 @@ func TestNumberFarAhead(t *testing.T) {
 	}
 }
 
+// Whoever is first to tell of a landmark may make up its number. It is followed until that
+// neighbour is distrusted, and not by those who know the true one.
+func TestMadeUpFirstNumber(t *testing.T) {
+	for _, lie := range []uint32{5 + 1<<30, 5 + 2*maxAhead, 1<<32 + 5 - 1<<30, ^uint32(0) - 2*maxAhead} {
+		n, l := inForest(t)
+		n.recv("B", near(l, lie, 0, false))
+		n.wait(time.Second)
+		n.recv("A", near(l, 5, 20, false))
+		n.wait(numberPause + time.Second)
+		if got := said(t, n, "B"); got.Number != lie || !got.Parent {
+			t.Fatalf("who was heard first, and says %d, is told %+v", lie, got)
+		}
+		n.s.doubt(n.s.links["B"], VerdictKnown)
+		n.wait(time.Second)
+		if got := said(t, n, "A"); got.Number != 5 || !got.Parent {
+			t.Errorf("when who said %d is distrusted, who says 5 is told %+v", lie, got)
+		}
+		n.recv("B", near(l, lie, 0, false)) // it insists
+		n.wait(numberPause + 2*distrust)
+		n.recv("B", near(l, lie+1, 0, false)) // and is trusted again
+		n.wait(time.Second)
+		if got := said(t, n, "A"); got.Number != 5 || !got.Parent {
+			t.Errorf("when %d is said again, who says 5 is told %+v", lie, got)
+		}
+		if err := n.s.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A later number of a neighbour that is distrusted leads nowhere. What others say counts
+// until they have it, too.
+func TestDistrustedNumber(t *testing.T) {
+	n, l := inForest(t)
+	n.recv("A", near(l, 1, 20, false))
+	n.recv("B", near(l, 1, 0, false))
+	n.wait(time.Second)
+	n.s.doubt(n.s.links["B"], VerdictKnown)
+	n.wait(numberPause)
+	n.recv("B", near(l, 2, 0, false))
+	n.wait(time.Second)
+	if got := said(t, n, "A"); got.Number != 1 || !got.Parent {
+		t.Errorf("by what who is distrusted says, A is told %+v", got)
+	}
+	n.recv("A", near(l, 2, 20, false))
+	n.wait(time.Second)
+	if got := said(t, n, "A"); got.Number != 2 || !got.Parent {
+		t.Errorf("when it says the same A is told %+v", got)
+	}
+}
+
 // What a landmark is told its number is it goes beyond, but never so far that who did not
 // hear the same would not heed it. So whom a liar talks to makes no difference.
 func TestOwnNumberDoesNotLeap(t *testing.T) {

@@ -87,6 +87,8 @@ var mutations = []mutation{
 	{"who is a next hop is told until it knows", "push.go", "		l.waysUntold = l.waysUntold || len(m.Near) > 0\n", "", "TestDroppedWaysAreToldAgain"},
 	{"no number of a landmark leaps", "distance.go", "int32(d.Number-t.number) > maxAhead", "false", "TestNumberFarAhead"},
 	{"nor does that of a landmark that somebody lied to", "landmark.go", "min(t.above-t.number+1, maxAhead)", "t.above - t.number + 1", "TestOwnNumberDoesNotLeap"},
+	{"a made-up number ends with the trust in who said it", "distance.go", "known := t.known && !s.forsaken(t)", "known := t.known", "TestMadeUpFirstNumber"},
+	{"nobody's number counts who is distrusted", "distance.go", "	return o.known && l != nil && !l.distrusted.After(s.now)\n", "	return o.known && l != nil\n", "TestDistrustedNumber"},
 	{"made-up numbers of landmarks are heeded seldom", "distance.go", "if t.known && newest != t.number && t.parent >= 0 && s.now.Sub(t.raised) < numberPause {", "if false {", "TestMadeUpNumbers"},
 	{"a landmark uses its own tree", "landmark.go", "		return t.landmark\n", "		_ = t\n", "TestOwnTree"},
 	{"who knows no landmarks is pushed to by the shared tree", "landmark.go", "if t == nil || !t.grove.aware.has(l.slot) {", "if t == nil {", "TestUnaware"},
