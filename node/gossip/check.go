@@ -231,7 +231,7 @@ func (s *State) checkLinkBooks(c *checks) {
 	}
 	c.most("types with landmarks", len(s.groves), maxGroves)
 	for g, v := range s.groves {
-		c.most("landmarks of a type", len(v.trees), maxHeeded)
+		c.most("landmarks of a type, and of its last list", len(v.trees), 2*maxHeeded)
 		c.that(s.takesPart(g), "group %d has landmarks and no takers", g)
 		c.that(v.group == g && slices.IsSortedFunc(v.trees, func(a, b *landmarkTree) int { return cmp.Compare(a.landmark, b.landmark) }), "the landmarks of group %d are out of order", g)
 		for _, t := range v.trees {

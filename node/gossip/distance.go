@@ -306,8 +306,12 @@ func (s *State) tendLandmarks() (next time.Time) {
 func (s *State) tellNear(l *link, v *grove, all bool) {
 	msg := &Have{Group: v.group}
 	for _, t := range v.trees {
-		if !t.known || len(msg.Near) == MaxNear {
+		if !t.known {
 			continue
+		}
+		if len(msg.Near) == MaxNear { // the last list has other landmarks
+			s.do(Send{To: l.peer, Msg: msg})
+			msg = &Have{Group: v.group}
 		}
 		next := t.parent == l.slot
 		switch {

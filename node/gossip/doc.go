@@ -183,7 +183,7 @@
 //	maxRedials                     lost neighbours that are dialled again soon
 //	maxMissing, maxTellers         rumors heard of, and who told; the rest is left to anti-entropy
 //	maxSources                     origins with a tree of their own; the silent go by the shared one
-//	maxGroves, maxHeeded           types that have landmarks, and the landmarks of each
+//	maxGroves, maxHeeded           types that have landmarks, and the landmarks of each; twice as many while they change
 //	maxUnanswered, offeredIDs      pushes without a verdict on one link, and rumors that it may ask for
 //	maxCandidates, maxBanned       peers that could be dialled, or must not come
 //	maxCallers                     peers that came, from whom the size is estimated

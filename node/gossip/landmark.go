@@ -74,6 +74,7 @@ type landmarkTree struct {
 	used     time.Time  // when a rumor travelled by it last
 	chosen   time.Time  // when the next hop became that
 	ways     *source    // how soon the landmark's own rumors come by whom
+	missed   bool       // it was not in the last list
 }
 
 // grove is the trees of one group's landmarks.
@@ -138,11 +139,15 @@ func (s *State) makeRoster(v *grove) {
 	s.fell(v)
 }
 
-// fell drops the trees of those that are no landmarks any more.
+// fell drops the trees of those that are no landmarks any more, for two lists in a row:
+// who is missed for seconds is dropped by some and not by others, whose children would not
+// be known here.
 func (s *State) fell(v *grove) {
 	v.trees = slices.DeleteFunc(v.trees, func(t *landmarkTree) bool {
 		_, listed := slices.BinarySearch(v.roster, t.landmark)
-		return !listed || t.known && s.now.Sub(t.raised) > treeLife
+		gone := t.missed && !listed
+		t.missed = !listed
+		return gone || t.known && s.now.Sub(t.raised) > treeLife
 	})
 }
 
@@ -179,7 +184,7 @@ func (s *State) landmark(r *Rumor) uint64 {
 		return 0
 	}
 	s.moreHeard(v)
-	if t := v.tree(landmarkOf(g, s.cfg.Self)); t != nil && t.usable(s.now) && s.now.Sub(t.since) >= treeReady {
+	if t := v.tree(landmarkOf(g, s.cfg.Self)); t != nil && t.inviting(s.now) {
 		return t.landmark
 	}
 	if s.sources[sourceKey{g, r.Origin}].heard >= sourceOften {
@@ -187,7 +192,7 @@ func (s *State) landmark(r *Rumor) uint64 {
 	}
 	var best *landmarkTree
 	for _, t := range v.trees {
-		if t.usable(s.now) && s.now.Sub(t.since) >= treeReady && (best == nil || t.distance < best.distance) {
+		if t.inviting(s.now) && (best == nil || t.distance < best.distance) {
 			best = t
 		}
 	}
@@ -195,6 +200,12 @@ func (s *State) landmark(r *Rumor) uint64 {
 		return 0
 	}
 	return best.landmark
+}
+
+// inviting reports whether own rumors may begin to travel by a tree: it is old enough, and
+// its landmark is not gone, as far as is known here.
+func (t *landmarkTree) inviting(now time.Time) bool {
+	return t.usable(now) && now.Sub(t.since) >= treeReady && !t.missed
 }
 
 func (t *landmarkTree) usable(now time.Time) bool {

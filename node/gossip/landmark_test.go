@@ -331,6 +331,88 @@ func TestNumberFarAhead(t *testing.T) {
 	}
 }
 
+// A landmark that is missing from one list keeps its tree, for those who do not miss it. No
+// own rumor begins by it. Who is missing from two is a landmark no more.
+func TestMissedLandmark(t *testing.T) {
+	n, l := inForest(t)
+	v := n.s.grove(7)
+	other := v.roster[1]
+	var m *member
+	for p, is := range n.s.members {
+		if landmarkOf(7, p) == l {
+			m = is
+		}
+	}
+	n.recv("B", near(l, 1, 900, true))
+	seq := uint64(0)
+	// list has a new one be made, and a rumor come by the landmark's tree, and an own one.
+	list := func(missed bool, own uint64, child bool) {
+		t.Helper()
+		seq++
+		n.recv("A", near(l, uint32(seq), 20, false))
+		n.recv("A", near(other, uint32(seq), 300, false))
+		m.p.Left = missed
+		n.wait(max(rosterPause, 2*sourceIdle))
+		if got := n.s.store.entries[n.publish(7, fmt.Sprint(seq)).ID].landmark; got != own {
+			t.Errorf("published by %x, want %x", got, own)
+		}
+		n.forget()
+		n.pushLandmark("A", rumorOf(t, "Y", seq, fmt.Sprint("by the tree ", seq)), l)
+		if pushes := sent[*Push](n, "B"); (len(pushes) == 1 && pushes[0].Landmark == l) != child {
+			t.Errorf("the child is pushed %v, as such: %v", pushes, !child)
+		}
+		if err := n.s.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+	list(false, l, true)
+	list(true, other, true)
+	list(false, l, true)
+	list(true, other, true)
+	list(true, other, false)
+	if v.tree(l) != nil {
+		t.Error("who is missing from two lists in a row has a tree")
+	}
+}
+
+// Of the landmarks of two lists, the last and the one before, neighbours are told, in more
+// messages than one.
+func TestAllLandmarksAreTold(t *testing.T) {
+	n, _ := inForest(t)
+	v := n.s.grove(7)
+	want := 0
+	tell := func() {
+		for _, l := range v.roster {
+			n.recv("A", near(l, 1, 20, false))
+			want++
+		}
+		n.wait(time.Second)
+	}
+	tell()
+	v.roster, v.made = nil, n.w.now
+	for i := range uint64(maxHeeded) {
+		v.roster = append(v.roster, 1<<63+i)
+	}
+	n.s.fell(v)
+	tell()
+	n.up("D", 7)
+	told := make(map[uint64]bool)
+	for _, m := range sent[*Have](n, "D") {
+		if len(m.Near) > MaxNear {
+			t.Errorf("%d in one message", len(m.Near))
+		}
+		for _, d := range m.Near {
+			told[d.Landmark] = true
+		}
+	}
+	if len(told) != want || want != 2*maxHeeded {
+		t.Errorf("a newcomer is told of %d landmarks, want %d", len(told), want)
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whoever is first to tell of a landmark may make up its number. It is followed until that
 // neighbour is distrusted, and not by those who know the true one.
 func TestMadeUpFirstNumber(t *testing.T) {
