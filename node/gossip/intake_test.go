@@ -227,7 +227,7 @@ func TestEquivocation(t *testing.T) {
 	if n.s.count.Equivocations != 0 {
 		t.Fatal("a forged rumor counts as a proof")
 	}
-	if v := n.push("C", rumorOf(t, "Z", 2, "another")); v != VerdictDuplicate {
+	if v := n.push("C", rumorOf(t, "Z", 2, "another")); v != VerdictKnown {
 		t.Errorf("the other one is %v", v)
 	}
 	n.push("C", rumorOf(t, "Z", 2, "a third"))

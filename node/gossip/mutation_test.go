@@ -42,6 +42,8 @@ var mutations = []mutation{
 	{"a rumor that was heard of is asked for", "lazy.go", "		s.schedule(taskGraft, mi.at)\n", "", "TestTreeMends"},
 	{"who names a wrong group hides no rumor", "lazy.go", "		key := missingKey{m.Group, short}\n", "		key := missingKey{0, short}\n", "TestMissingInAnotherGroup"},
 	{"a duplicate makes a link lazy", "prune.go", "		l.lazy[g] = true\n", "", "TestCliqueBecomesTree"},
+	{"what was never here prunes nothing", "prune.go", "	case e == nil && g != GroupPresence:\n		return VerdictKnown", "	case false:\n		return VerdictKnown", "TestNeverHerePrunesNothing"},
+	{"nor what is only remembered", "reconcile.go", "filled: true, probe: true", "probe: true", "TestNeverHerePrunesNothing"},
 	{"what other rumors need is not pruned", "prune.go", "	case s.needed(l, g, twice):\n", "	case false:\n", "TestTreesOutliveBursts"},
 	{"a pruned way of a rumor is taken back", "prune.go", "	put(&l.needed, g, s.now)\n	delete(l.lazy, g)\n", "	put(&l.needed, g, s.now)\n", "TestPrunedWayIsTakenBack"},
 	{"a newcomer chooses its neighbours itself", "takers.go", "		links -= came\n", "		_ = came\n", "TestNewcomerChooses"},

@@ -44,6 +44,8 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 	case m.Landmark != 0 || e != nil && e.landmark != 0 && s.isAware(l, g):
 		l.acquit(m.Rumor.ID)
 		return VerdictKnown // the trees of landmarks are not made of duplicates
+	case e == nil && g != GroupPresence:
+		return VerdictKnown // only its number was seen, so another may be what came: it says nothing of ways
 	case g != GroupPresence && (m.Rooted || s.sources[key].isRooted()):
 		s.tooSlow(l, key)
 		s.steer(l, key, false)

@@ -87,7 +87,7 @@ func TestPushReplays(t *testing.T) {
 	n.up("C", 7)
 	first := rumorOf(t, "Z", 1, "first", func(h *Header) { h.Expires = h.Created + 60_000 })
 	n.push("B", first)
-	if v := n.push("C", rumorOf(t, "Z", 1, "second")); v != VerdictDuplicate {
+	if v := n.push("C", rumorOf(t, "Z", 1, "second")); v != VerdictKnown {
 		t.Errorf("verdict %d on another rumor of the same number", v)
 	}
 	if v := n.push("C", rumorOf(t, "Z", 1, "first", func(h *Header) { h.Epoch = 2; h.Created++ })); v != VerdictNew {
@@ -97,12 +97,12 @@ func TestPushReplays(t *testing.T) {
 	if n.s.store.entries[first.ID] != nil {
 		t.Fatal("it was to be evicted")
 	}
-	if v := n.push("C", first); v != VerdictDuplicate {
+	if v := n.push("C", first); v != VerdictKnown {
 		t.Errorf("verdict %d on a replay after eviction", v)
 	}
 	for range 10 { // until long after its window may be forgotten
 		n.wait(30 * time.Second)
-		if v := n.push("C", first); v != VerdictDuplicate && v != VerdictStale {
+		if v := n.push("C", first); v != VerdictKnown && v != VerdictStale {
 			t.Errorf("verdict %d on a replay at %v", v, n.w.now.Sub(epoch0))
 		}
 	}
@@ -122,7 +122,7 @@ func TestPushState(t *testing.T) {
 	}{
 		{state(5, "v5"), VerdictNew},
 		{state(4, "v4"), VerdictStale},
-		{state(5, "v5 again"), VerdictDuplicate},
+		{state(5, "v5 again"), VerdictKnown},
 		{state(6, "v6"), VerdictNew},
 		{state(7, "other key", func(h *Header) { h.Key = "l" }), VerdictNew},
 		{state(3, "v3"), VerdictStale},

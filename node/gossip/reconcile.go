@@ -366,7 +366,8 @@ func (s *State) rememberSeen(l *link, r *Rumor) {
 // remember notes the ID of a rumor that is told to nobody.
 func (s *State) remember(r *Rumor) *entry {
 	// It may have been here before and be what its origin's ways are compared by.
-	e := &entry{r: r, state: held, hops: 1, learnt: s.now, probe: true}
+	// And its first copy came by no tree, so a second one says nothing of ways.
+	e := &entry{r: r, state: held, hops: 1, learnt: s.now, filled: true, probe: true}
 	s.notMissing(r, &e.holders)
 	s.store.add(e)
 	s.store.refuse(e)
