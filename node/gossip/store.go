@@ -305,10 +305,11 @@ func (st *store) superseded(r *Rumor) bool {
 	return old != nil && !r.version().newer(old.version())
 }
 
-// outdated reports whether r is a state rumor that is older than the newest one.
+// outdated reports whether r is a state rumor that may not take the place of the newest one:
+// it is older, or that waits for votes still, and would be gone without them.
 func (st *store) outdated(r *Rumor) bool {
 	newest := st.newest[stateOf(r)]
-	return r.Kind == KindState && newest != nil && newest.version().newer(r.version())
+	return r.Kind == KindState && newest != nil && (st.entries[newest.ID].state == held || newest.version().newer(r.version()))
 }
 
 // expire forgets what is no longer alive and returns when that happens next,

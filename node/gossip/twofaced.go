@@ -52,7 +52,7 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	s.twofaced[r.Origin] = s.now
 	s.do(PeerEvent{r.Origin, PeerEquivocated})
 	if s.store.outdated(r) {
-		return // the store goes by the newest version that came
+		return // the store goes by the newest version that came, and by the first of two
 	}
 	// Whoever lacks it fetches it, and has the proof, too.
 	e := s.remember(r)

@@ -87,6 +87,30 @@ func TestOldTwinBringsNothingBack(t *testing.T) {
 	}
 }
 
+// Of two versions of a state with one number the first is kept, also while it waits for votes.
+func TestTwinOfHeldState(t *testing.T) {
+	n := alone(t)
+	n.subscribe(1, true, 7)
+	n.up("B", 7)
+	n.up("C", 7)
+	state := func(h *Header) { h.Kind, h.Key = KindState, "k" }
+	first := rumorOf(t, "Z", 1, "first", state)
+	n.push("B", first)
+	n.push("C", rumorOf(t, "Z", 1, "twin", state))
+	if n.s.count.Equivocations != 1 {
+		t.Errorf("%d equivocations are counted", n.s.count.Equivocations)
+	}
+	n.forget()
+	n.do(Vote{1, first.ID, true})
+	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"first"})
+	if e := n.s.store.entries[first.ID]; e == nil || e.state != kept {
+		t.Errorf("what was voted for is here as %+v", e)
+	}
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Whose equivocations cannot be remembered any more costs no signature.
 func TestFullTableChecksNoTwins(t *testing.T) {
 	verifier := &asked{}
