@@ -76,6 +76,7 @@ var mutations = []mutation{
 	{"only so many bytes of proofs are kept", "twofaced.go", "for st.proofBytes > maxProofBytes ||", "for", "TestProofsAreBounded"},
 	{"an old version of a state brings nothing back", "twofaced.go", "if s.store.outdated(r) {", "if false {", "TestOldTwinBringsNothingBack"},
 	{"nor takes it the place of what waits for votes", "store.go", "(st.entries[newest.ID].state == held || newest.version().newer(r.version()))", "newest.version().newer(r.version())", "TestTwinOfHeldState"},
+	{"a number counts as seen while a twin lives", "reconcile.go", "	s.windows.mark(r) // it", "	// it", "TestNumberOutlivesTwins"},
 	{"what cannot be remembered is not looked at", "twofaced.go", "	if !s.twofacedRoom() {\n		return\n	}\n", "	s.twofacedRoom()\n", "TestFullTableChecksNoTwins"},
 	{"IDs are remembered within the intake", "reconcile.go", "	admission := s.admit(l, r)\n	if admission == putOff {", "	admission := s.admit(l, r)\n	if false {", "TestNothingIsLookedAtBeyondTheIntake"},
 	{"two nodes with one hostkey fight slowly", "copied.go", "	return s.copied.dialled.Add(copyDialPause)\n", "	return time.Time{}\n", "TestCopyDialsSlowly"},

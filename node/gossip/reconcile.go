@@ -368,6 +368,7 @@ func (s *State) remember(r *Rumor) *entry {
 	// It may have been here before and be what its origin's ways are compared by.
 	// And its first copy came by no tree, so a second one says nothing of ways.
 	e := &entry{r: r, state: held, hops: 1, learnt: s.now, filled: true, probe: true}
+	s.windows.mark(r) // it is seen, but must stay so for as long as this lives
 	s.notMissing(r, &e.holders)
 	s.store.add(e)
 	s.store.refuse(e)

@@ -111,6 +111,36 @@ func TestTwinOfHeldState(t *testing.T) {
 	}
 }
 
+// The number of two rumors counts as seen until both have expired, whichever came first.
+func TestNumberOutlivesTwins(t *testing.T) {
+	for _, fill := range []bool{false, true} {
+		n := alone(t)
+		n.module(1, 7)
+		n.up("B", 7)
+		n.up("C", 7)
+		short := func(h *Header) { h.Expires = h.Created + time.Minute.Milliseconds() }
+		n.push("B", rumorOf(t, "Z", 1, "first", short))
+		twin := rumorOf(t, "Z", 1, "twin")
+		if fill { // after the first has expired, so nothing proves that there were two
+			n.wait(time.Minute)
+			n.recv("C", &Fill{twin, 1})
+		} else {
+			n.push("C", twin)
+		}
+		n.wait(2*MaxSkew + time.Minute + 2*windowPause)
+		if n.s.store.entries[twin.ID] == nil {
+			t.Fatal("the other one is not remembered")
+		}
+		if v := n.push("C", rumorOf(t, "Z", 1, "third")); v != VerdictKnown {
+			t.Errorf("a third one of the number gets verdict %d", v)
+		}
+		mustEqual(t, "told", n.told(1), []string{"first"})
+		if err := n.s.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Whose equivocations cannot be remembered any more costs no signature.
 func TestFullTableChecksNoTwins(t *testing.T) {
 	verifier := &asked{}
