@@ -101,8 +101,11 @@ func (s *State) prefer(t *landmarkTree, l *link, sure bool) {
 
 // onNear takes in how far a neighbour is from landmarks.
 func (s *State) onNear(l *link, m *Have) {
+	if !l.wants(m.Group) {
+		return // nor would it use up maxGroves
+	}
 	v := s.grove(m.Group)
-	if v == nil || !l.wants(m.Group) {
+	if v == nil {
 		return
 	}
 	v.aware.set(l.slot)

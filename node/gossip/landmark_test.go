@@ -168,6 +168,21 @@ func TestGrovesAreGivenBack(t *testing.T) {
 	}
 }
 
+// Who speaks of the landmarks of types that it does not take leaves room for those of others.
+func TestNoGrovesOfWhoDoesNotTake(t *testing.T) {
+	n := alone(t)
+	for i := range uint16(maxGroves + 1) {
+		n.module(ModuleID(i+1), 100+i)
+	}
+	n.up("A")
+	for i := range uint16(maxGroves) {
+		n.recv("A", &Have{Group: GroupOf(100 + i), Near: []Near{{1, 1, 0, false}}})
+	}
+	if len(n.s.groves) != 0 {
+		t.Errorf("%d types have trees because of who takes none of them", len(n.s.groves))
+	}
+}
+
 // A rumor that travels by a landmark's tree goes to the next hop and to those
 // whose next hop this node is, and others hear of it.
 func TestLandmarkTree(t *testing.T) {

@@ -91,6 +91,7 @@ var mutations = []mutation{
 	{"who is missed for a moment keeps its tree", "landmark.go", "gone := t.missed && !listed", "gone := !listed", "TestMissedLandmark"},
 	{"but nobody begins to use it", "landmark.go", ">= treeReady && !t.missed", ">= treeReady", "TestMissedLandmark"},
 	{"one message tells of so many landmarks", "distance.go", "if len(msg.Near) == MaxNear {", "if false {", "TestAllLandmarksAreTold"},
+	{"who does not take a type plants nothing of it", "distance.go", "	if !l.wants(m.Group) {\n		return // nor", "	if false {\n		return // nor", "TestNoGrovesOfWhoDoesNotTake"},
 	{"who is a next hop is told until it knows", "push.go", "		l.waysUntold = l.waysUntold || len(m.Near) > 0\n", "", "TestDroppedWaysAreToldAgain"},
 	{"no number of a landmark leaps", "distance.go", "int32(d.Number-t.number) > maxAhead", "false", "TestNumberFarAhead"},
 	{"nor does that of a landmark that somebody lied to", "landmark.go", "min(t.above-t.number+1, maxAhead)", "t.above - t.number + 1", "TestOwnNumberDoesNotLeap"},
