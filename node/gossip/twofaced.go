@@ -12,9 +12,9 @@ const (
 	// twofacedMemory is for how long.
 	maxTwofaced    = 256
 	twofacedMemory = time.Hour
-	// maxProofBytes bounds the rumors that are kept whole as proofs, which is for
-	// twofacedMemory. What is beyond it goes, the oldest first: everybody has it by then,
-	// and only its ID is needed here.
+	// maxProofBytes bounds the rumors that are kept whole as proofs: until they expire, or
+	// the first proof after twofacedMemory comes. What is beyond it goes, the oldest first:
+	// everybody has it by then, and only its ID is needed here.
 	maxProofBytes = 4 << 20
 )
 
