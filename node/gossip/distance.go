@@ -140,6 +140,9 @@ func (s *State) onNear(l *link, m *Have) {
 			t.offers = append(t.offers, wayOffer{})
 		}
 		before := t.offers[l.slot]
+		if t.parent == l.slot && before.known && before.number == d.Number {
+			t.told = -1 // it may have lost the tree, and with it that this node is a child
+		}
 		if d.Distance == far && later && t.known {
 			t.offers[l.slot].known = false
 			s.wish(t)

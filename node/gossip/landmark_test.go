@@ -150,6 +150,36 @@ func TestDroppedWaysAreToldAgain(t *testing.T) {
 	}
 }
 
+// A next hop that tells the same number again may have lost the tree meanwhile, and does not
+// know its children: it is told that this node is one, and nobody else is.
+func TestNextHopIsToldAgain(t *testing.T) {
+	n, l := inForest(t)
+	n.recv("A", near(l, 1, 20, false))
+	n.wait(time.Second)
+	want := said(t, n, "A")
+	if !want.Parent {
+		t.Fatalf("the next hop is told %+v", want)
+	}
+	n.forget()
+	n.recv("B", near(l, 1, 40, false))
+	n.wait(time.Second)
+	for _, p := range []PeerID{"A", "B", "C"} {
+		if got := len(sent[*Have](n, p)); got != 0 {
+			t.Errorf("after what B says %s is told %d times", p, got)
+		}
+	}
+	n.recv("A", near(l, 1, 20, false))
+	n.wait(time.Second)
+	if got := said(t, n, "A"); got != want {
+		t.Errorf("the next hop is told %+v, want %+v again", got, want)
+	}
+	for _, p := range []PeerID{"B", "C"} {
+		if got := len(sent[*Have](n, p)); got != 0 {
+			t.Errorf("after what A says again %s is told %d times", p, got)
+		}
+	}
+}
+
 // The trees of a type that is not taken any more make room for those of others.
 func TestGrovesAreGivenBack(t *testing.T) {
 	n := alone(t)

@@ -90,6 +90,7 @@ var mutations = []mutation{
 	{"who stops taking a type leaves its trees", "link.go", "			s.groveLoses(v, l) // it hands nothing of this on any more\n", "", "TestWayByWhoStopsTaking"},
 	{"who is missed for a moment keeps its tree", "landmark.go", "gone := t.missed && !listed", "gone := !listed", "TestMissedLandmark"},
 	{"but nobody begins to use it", "landmark.go", ">= treeReady && !t.missed", ">= treeReady", "TestMissedLandmark"},
+	{"a next hop that planted its tree again is told of its child", "distance.go", "			t.told = -1 // it may have lost the tree", "			// it may have lost the tree", "TestNextHopIsToldAgain"},
 	{"one message tells of so many landmarks", "distance.go", "if len(msg.Near) == MaxNear {", "if false {", "TestAllLandmarksAreTold"},
 	{"who does not take a type plants nothing of it", "distance.go", "	if !l.wants(m.Group) {\n		return // nor", "	if false {\n		return // nor", "TestNoGrovesOfWhoDoesNotTake"},
 	{"who is a next hop is told until it knows", "push.go", "		l.waysUntold = l.waysUntold || len(m.Near) > 0\n", "", "TestDroppedWaysAreToldAgain"},
