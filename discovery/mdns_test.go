@@ -142,7 +142,7 @@ func TestFloodOfAnnouncements(t *testing.T) {
 			for ; ctx.Err() == nil; sent++ {
 				entries <- e
 			}
-			close(changed)
+			time.AfterFunc(mdnsFlooded/10, func() { close(changed) }) // in the pause
 			close(entries)
 			return nil
 		})
