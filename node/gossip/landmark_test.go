@@ -94,6 +94,8 @@ func TestWayByWhoStopsTaking(t *testing.T) {
 	for _, p := range []PeerID{"A", "B", "C"} {
 		n.recv(p, &Interests{Types: []uint16{7, 8}})
 	}
+	n.up("D", 7) // which knows nothing of landmarks
+	n.recv("B", &Have{Group: 8, Near: []Near{{l, 1, 20, false}}})
 	n.recv("A", near(l, 1, 20, false))
 	n.recv("B", near(l, 1, 10, false))
 	n.recv("C", near(l, 1, 900, true))
@@ -104,7 +106,14 @@ func TestWayByWhoStopsTaking(t *testing.T) {
 	n.forget()
 	n.recv("B", &Interests{Types: []uint16{8}})
 	n.recv("C", &Interests{Types: []uint16{8}})
+	n.pushLandmark("D", rumorOf(t, "Y", 1, "at once"), l)
+	if got := sent[*Push](n, "A"); len(got) != 1 || got[0].Landmark != l {
+		t.Errorf("%d rumors went to A, by which there is a way, or not by that", len(got))
+	}
 	n.wait(time.Second)
+	if !n.s.isAware(n.s.links["B"], 8) {
+		t.Error("B is in no tree of the other type any more")
+	}
 	tree := n.s.grove(7).tree(l)
 	if got := said(t, n, "A"); !got.Parent || tree.parent != n.s.links["A"].slot {
 		t.Errorf("A, by which there is a way, is told %+v", got)
