@@ -88,6 +88,7 @@ var mutations = []mutation{
 	{"relayed links are a stopgap", "relayed.go", "	direct := s.directLinks()\n	return direct < fewDirect && len(s.links)-direct < maxRelayed", "	return true", "TestRelayedLinksAreAStopgap"},
 	{"ways to landmarks make no circles", "distance.go", " || !fresh && o.distance >= t.least {", " {", "TestNearestWay"},
 	{"who stops taking a type leaves its trees", "link.go", "			s.groveLoses(v, l) // it hands nothing of this on any more\n", "", "TestWayByWhoStopsTaking"},
+	{"and no other's", "link.go", "			s.groveLoses(v, l) // it hands nothing of this on any more\n", "			s.treesLose(l)\n", "TestWayByWhoStopsTaking"},
 	{"who is missed for a moment keeps its tree", "landmark.go", "gone := t.missed && !listed", "gone := !listed", "TestMissedLandmark"},
 	{"but nobody begins to use it", "landmark.go", ">= treeReady && !t.missed", ">= treeReady", "TestMissedLandmark"},
 	{"a next hop that planted its tree again is told of its child", "distance.go", "			t.told = -1 // it may have lost the tree", "			// it may have lost the tree", "TestNextHopIsToldAgain"},
