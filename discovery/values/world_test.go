@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,7 +29,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	t     testing.TB
 	mu    sync.Mutex // of nodes
-	rng   *lockedRand
+	rng   seeded     // the test's, so no goroutine of a node draws from it
 	nodes map[peer.ID]*simNode
 	order []*simNode // alive, oldest first
 	ctx   context.Context
@@ -82,9 +83,11 @@ const (
 	simRefresh = 10 * time.Minute
 )
 
+// newWorld is a network that has no nodes yet. The seed fixes who comes, whom each knows
+// first and what the test draws, but not what the nodes draw, nor which of two is faster.
 func newWorld(t testing.TB, seed uint64) *world {
 	ctx, cancel := context.WithCancel(t.Context())
-	w := &world{t: t, rng: &lockedRand{r: rand.New(rand.NewPCG(seed, 1))}, nodes: make(map[peer.ID]*simNode), ctx: ctx}
+	w := &world{t: t, rng: seeded{rand.New(rand.NewPCG(seed, 1))}, nodes: make(map[peer.ID]*simNode), ctx: ctx}
 	t.Cleanup(func() {
 		for len(w.order) > 0 {
 			w.kill(w.order[0])
@@ -94,25 +97,34 @@ func newWorld(t testing.TB, seed uint64) *world {
 	return w
 }
 
-// lockedRand is chance for several goroutines, and a source of bytes for keys.
-type lockedRand struct {
-	mu sync.Mutex
-	r  *rand.Rand
-}
+// seeded is chance, and a source of bytes for keys, for one goroutine.
+type seeded struct{ *rand.Rand }
 
-func (l *lockedRand) IntN(n int) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.r.IntN(n)
-}
-
-func (l *lockedRand) Read(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (r seeded) Read(b []byte) (int, error) {
 	for i := range b {
-		b[i] = byte(l.r.Uint32())
+		b[i] = byte(r.Uint32())
 	}
 	return len(b), nil
+}
+
+// A seed means one network, whatever the nodes do meanwhile.
+func TestSeed(t *testing.T) {
+	var first []peer.ID
+	for range 3 {
+		var drawn []peer.ID
+		bubble(t, 1, func(w *world) {
+			w.populate(20)
+			for _, n := range w.order {
+				drawn = append(drawn, n.id, w.any().id)
+			}
+		})
+		if first == nil {
+			first = drawn
+		}
+		if !slices.Equal(drawn, first) {
+			t.Error("the same seed gave another network")
+		}
+	}
 }
 
 // at is the node with this ID, nil if it does not live.
@@ -206,7 +218,7 @@ func (n *simNode) refresh(ctx context.Context) {
 			n.table.RemovePeer(id)
 		}
 	}
-	for _, at := range []place{home(n.id), placesOf(testKey(n.w.rng.IntN(1 << 30)))[0]} {
+	for _, at := range []place{home(n.id), placesOf(testKey(rand.IntN(1 << 30)))[0]} {
 		l := &search{s: n.Service, place: at, ask: &request{kind: kindFind, place: at}, take: func(peer.ID, *response) bool { return false }, width: 20}
 		l.run(ctx)
 	}
@@ -224,7 +236,7 @@ var errGone = errors.New("connection refused")
 func (n *simNode) call(ctx context.Context, to peer.AddrInfo, request []byte) ([]byte, error) {
 	far := n.w.at(to.ID)
 	travel := func() error {
-		way := simLatency/2 + time.Duration(n.w.rng.IntN(int(simLatency)))
+		way := simLatency/2 + rand.N(simLatency)
 		if far != nil && far.beside.Load() {
 			way = time.Millisecond / 2
 		}
