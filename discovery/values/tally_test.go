@@ -115,8 +115,9 @@ func TestFastLiars(t *testing.T) {
 				})
 			}
 			t.Logf("%d fast liars near each place among 80 nodes: %d of %d gets right", perPlace, right, asked)
-			if right*100 < asked*98 {
-				t.Error("too few")
+			// One in fifty may be wrong, so none of the short version's 40.
+			if asked-right > asked/50 {
+				t.Error("too many are wrong")
 			}
 		})
 	}
