@@ -102,10 +102,19 @@ func TestReplacedWhileItIsSpread(t *testing.T) {
 		key := testKey(1)
 		owner, deaf := w.order[0], w.nearAll(key)
 		deaf.says(saysNothing)
+		asked := owner.Stats().Calls
 		if _, err := owner.Put(key, []byte("old"), time.Hour, 0); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(300 * time.Millisecond)
+		if owner.Stats().Calls == asked {
+			t.Fatal("the old value is not being spread yet")
+		}
+		for i, n := range w.order[1:] {
+			if len(n.store.get(key, time.Now())) != 0 {
+				t.Fatalf("node %d has the old value already", i+1)
+			}
+		}
 		if _, err := owner.Put(key, []byte("new"), time.Second, 0); err != nil {
 			t.Fatal(err)
 		}
