@@ -104,6 +104,18 @@ func TestOthersDisplaceOnlyWhatIsFarther(t *testing.T) {
 	if n, _ := s.size(); n != before || s.lost.displaced != 0 {
 		t.Errorf("%d records of %d are left", n, before)
 	}
+	near := 0
+	for remoteness(s.self, testKey(near))[0] != 0 {
+		near++
+	}
+	r = unsigned(testKey(near), "another", 1, 1, noon.Add(time.Hour))
+	r.raw = flood
+	if v := s.put(r, noon); v != verdictKept || s.of(r.Key, r.Signer, noon) != r {
+		t.Errorf("one that is nearer than most: verdict %d", v)
+	}
+	if n, _ := s.size(); n != before || s.lost.displaced != 1 {
+		t.Errorf("for one that is nearer %d records gave way, and %d of %d are left", s.lost.displaced, n, before)
+	}
 }
 
 // What has expired is in nobody's way, from the millisecond of its expiry: neither
