@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hearsay/node/gossip"
@@ -29,26 +30,60 @@ func TestEventsAreDiscardedWhileLeaving(t *testing.T) {
 	close(n.done)
 }
 
-// That of a LinkDown returns when the core knows of it.
+// That of a LinkDown returns when it has been handled, and not before.
 func TestLinkDownIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &Node{events: make(chan gossip.Event), done: make(chan struct{})}
+		defer close(n.done) // so that nobody waits for ever
+		told := make(chan struct{})
+		go func() { n.emit(gossip.LinkDown{Peer: "a"}); close(told) }()
+		isTold := func() bool {
+			synctest.Wait()
+			select {
+			case <-told:
+				return true
+			default:
+				return false
+			}
+		}
+		if isTold() {
+			t.Error("nobody has taken it yet")
+		}
+		down, ok := (<-n.events).(awaited)
+		if !ok || down.Peer != "a" {
+			t.Fatalf("the loop is given %+v", down)
+		}
+		if isTold() {
+			t.Error("it is not handled yet")
+		}
+		close(down.handled)
+		if !isTold() {
+			t.Error("whoever told of it waits for ever")
+		}
+	})
+}
+
+// It has been handled when the core knows of it, and then whoever told of it is told.
+func TestLinkDownIsHandled(t *testing.T) {
 	n, _ := startNode(t, nil)
-	entered, hold := make(chan struct{}), make(chan struct{})
-	n.post(func(time.Time) { close(entered); <-hold })
-	<-entered
-	told, others := make(chan struct{}), len(n.events)
+	before, after := 0, 0
+	n.call(func(time.Time) {
+		n.handle(gossip.LinkUp{Peer: "a"})
+		before = len(n.core.Status().Neighbours)
+		defer func() {
+			if recover() == nil {
+				t.Error("nobody is told")
+			}
+			after = len(n.core.Status().Neighbours)
+		}()
+		n.handle(awaited{gossip.LinkDown{Peer: "a"}, nil}) // ends where it would tell
+	})
+	if before != 1 || after != 0 {
+		t.Errorf("when it tells that the link is down there are %d neighbours, before %d", after, before)
+	}
+	told := make(chan struct{})
 	go func() { n.emit(gossip.LinkDown{Peer: "a"}); close(told) }()
-	eventually(t, "the event is queued", func() bool { return len(n.events) > others })
-	select {
-	case <-told:
-		t.Error("it is not handled yet")
-	default:
-	}
-	close(hold)
-	select {
-	case <-told:
-	case <-time.After(10 * time.Second):
-		t.Error("whoever told of it waits for ever")
-	}
+	next(t, told)
 }
 
 // A module is told when there is no room for a data type.
