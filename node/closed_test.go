@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -109,16 +110,27 @@ func TestAllowedPeers(t *testing.T) {
 	if err := a.Host().Connect(ctx, info(stranger)); err == nil || connected(stranger) {
 		t.Errorf("outbound: %v", err)
 	}
+	sub, err := stranger.Host().EventBus().Subscribe(new(event.EvtPeerConnectednessChanged))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
 	stranger.Host().Connect(ctx, info(a)) // may succeed on its side, for an instant
-	eventually(t, "the inbound connection is closed", func() bool {
-		return !connected(stranger) && stranger.Host().Network().Connectedness(a.ID()) != network.Connected && finding(a, health.NotAllowed) != nil
-	})
-	if f := finding(a, health.NotAllowed); !strings.Contains(f.Text, stranger.ID().String()) || f.Severity != health.Info {
+	for stranger.Host().Network().Connectedness(a.ID()) == network.Connected {
+		select {
+		case <-sub.Out():
+		case <-ctx.Done():
+			t.Fatal("the inbound connection is not closed")
+		}
+	}
+	if f := finding(a, health.NotAllowed); f == nil || !strings.Contains(f.Text, stranger.ID().String()) || f.Severity != health.Info || connected(stranger) {
 		t.Errorf("it says %+v", f)
 	}
 
+	w := a.Watch()
+	defer w.Close()
 	a.Allow([]peer.ID{stranger.ID()})
-	eventually(t, "the friend of old is cut off", func() bool { return !connected(friend) && a.Status().Neighbours == 0 })
+	awaitChange(t, w, "the friend of old is cut off", func() bool { return !connected(friend) && a.Status().Neighbours == 0 })
 	introduce(a, stranger)
 	meet(t, a, stranger)
 	a.Allow(nil)
@@ -131,9 +143,10 @@ func TestOtherDifficultyIsFound(t *testing.T) {
 	t.Parallel()
 	a, _ := startNode(t, nil)
 	b, _ := startNode(t, func(c *Config) { c.DifficultyBits = 6 })
+	watchA, watchB := a.Watch(), b.Watch()
 	introduce(a, b)
-	for _, n := range []*Node{a, b} {
-		eventually(t, "the difficulties differ", func() bool { return finding(n, health.OtherDifficulty) != nil })
+	for n, w := range map[*Node]*Watcher{a: watchA, b: watchB} {
+		awaitChange(t, w, "the difficulties differ", func() bool { return finding(n, health.OtherDifficulty) != nil })
 	}
 	if f := finding(a, health.OtherDifficulty); !strings.Contains(f.Text, "proof of work of 4 leading zero bits, and "+b.ID().String()+" asks for 6 bits") {
 		t.Errorf("it says %q", f.Text)

@@ -74,6 +74,19 @@ func await(t *testing.T, w *Watcher, what string, p peer.ID) {
 	}
 }
 
+// awaitChange waits until f holds, and looks again whenever a watcher, which is older
+// than the change, sees something happen.
+func awaitChange(t *testing.T, w *Watcher, what string, f func() bool) {
+	t.Helper()
+	for timeout := time.After(time.Minute); !f(); {
+		select {
+		case <-w.C():
+		case <-timeout:
+			t.Fatalf("not within a minute: %s", what)
+		}
+	}
+}
+
 func introduce(a, b *Node) {
 	a.Introduce(peer.AddrInfo{ID: b.ID(), Addrs: b.Host().Addrs()})
 	b.Introduce(peer.AddrInfo{ID: a.ID(), Addrs: a.Host().Addrs()})

@@ -89,9 +89,15 @@ func TestWatchdog(t *testing.T) {
 // for the loop.
 func TestLoopStandsStill(t *testing.T) {
 	n, _ := startNode(t, nil, func(n *Node) { n.watchdog.pause = 20 * time.Millisecond })
-	hold := make(chan struct{})
-	n.post(func(time.Time) { <-hold })
-	eventually(t, "the loop is found to stand still", func() bool { return finding(n, health.LoopStuck) != nil })
+	entered, hold := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(hold) })
+	t.Cleanup(release) // so that the node can stop, whatever comes
+	n.post(func(time.Time) { close(entered); <-hold })
+	next(t, entered)
+	next(t, n.watchdog.standing())
+	if finding(n, health.LoopStuck) == nil {
+		t.Error("the loop is not found to stand still")
+	}
 	if !n.facts(time.Hour).Stuck {
 		t.Error("who is content with what was known of the core takes the loop for turning")
 	}
@@ -101,6 +107,6 @@ func TestLoopStandsStill(t *testing.T) {
 	if st := n.Self(); st.ID != n.ID() || st.Network != n.cfg.Network || len(st.Addrs) == 0 {
 		t.Errorf("it says of itself %+v", st)
 	}
-	close(hold)
+	release()
 	eventually(t, "it is found to turn", func() bool { return finding(n, health.LoopStuck) == nil })
 }
