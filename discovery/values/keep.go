@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 
 	"hearsay/discovery/aligned"
 )
@@ -26,6 +27,11 @@ const (
 	// handOnAlways is how often a holder hands a record on however much it hears of
 	// it: who offers it to all holders all the time cannot make it die out with them.
 	handOnAlways = time.Hour
+	// handOnRate is how many records of others' a second are handed on to one node,
+	// handOnBurst how many at once: half of what it takes from one peer, so that it takes
+	// own values besides, and what it would refuse is not lost until the next round.
+	handOnRate  = peerPuts / 2
+	handOnBurst = peerPutsBurst / 2
 	// maxCopies is the most nodes at one place that a value is given to at its
 	// owner's wish.
 	maxCopies = 20
@@ -266,6 +272,12 @@ func (s *Service) give(ctx context.Context, to peer.AddrInfo, r *Record, offer b
 		p, err := s.call(ctx, to, &request{kind: kindOffer, key: r.Key, sequence: r.Sequence, digest: r.digest, signer: r.Signer})
 		if err != nil || p.verdict != verdictWanted {
 			return err == nil && p.verdict == verdictKept
+		}
+	}
+	if r.Signer != s.cfg.Self {
+		pace := s.handed.use(to.ID, func() *rate.Limiter { return rate.NewLimiter(handOnRate, handOnBurst) })
+		if pace.Wait(ctx) != nil { // nor before the time is up
+			return false
 		}
 	}
 	p, err := s.call(ctx, to, &request{kind: kindPut, record: r})

@@ -83,6 +83,47 @@ func TestHandingOnDelaysNoPut(t *testing.T) {
 	})
 }
 
+// Where everybody answers in a millisecond, handing on does not use up what others take
+// from this node: they take its own values, and refuse nothing that is handed on.
+func TestHandingOnLeavesRoom(t *testing.T) {
+	bubble(t, 16, func(w *world) {
+		const many = 4000
+		w.populate(12)
+		for _, n := range w.order {
+			n.beside.Store(true)
+		}
+		n := w.order[5]
+		left := w.handing(n, many)
+		time.Sleep(500 * time.Millisecond)
+		if _, err := n.Put(testKey(1), []byte("v"), time.Minute, 0); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond)
+		copies := 0
+		for _, o := range w.order {
+			if o != n && o.store.of(testKey(1), n.id, time.Now()) != nil {
+				copies++
+			}
+		}
+		t.Logf("0.1 s after the PUT: %d copies elsewhere, %d of %d keys still to be handed on", copies, left(), many)
+		if copies < placeNodes {
+			t.Errorf("%d copies", copies)
+		}
+		time.Sleep(15 * time.Second)
+		if left() == 0 {
+			t.Error("the round is through, which makes it too easy")
+		}
+		for i, o := range w.order {
+			if records, _ := o.store.size(); records < handOnBurst+10*handOnRate {
+				t.Errorf("node %d has %d records", i, records)
+			}
+			if busy := o.Stats().Busy; busy != 0 {
+				t.Errorf("node %d refuses %d", i, busy)
+			}
+		}
+	})
+}
+
 // One round of handing on goes on at a time, though others are due; an own value goes out
 // at once though silent nodes have all its slots; and Run returns when it has ended.
 func TestRoundsOfHandingOn(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -40,8 +41,9 @@ type Service struct {
 	cfg    Config
 	store  *store
 	silent silent
-	puts   *rates // records from others
-	asks   *rates // and to them
+	puts   *rates                // records from others
+	asks   *rates                // and to them
+	handed recent[*rate.Limiter] // records of others' to each node
 	slots  chan struct{}
 	count  counters
 	wake   chan struct{} // has room for one: something is to be spread
@@ -93,6 +95,7 @@ func New(cfg Config) (*Service, error) {
 		silent: silent{newRecent[time.Time](maxSilent)},
 		puts:   newRates(peerPuts, peerPutsBurst, allPuts, allPutsBurst),
 		asks:   newRates(peerAsks, peerAsksBurst, allAsks, allAsksBurst),
+		handed: newRecent[*rate.Limiter](maxBuckets),
 		slots:  make(chan struct{}, maxLookups),
 		wake:   make(chan struct{}, 1),
 		own:    make(map[Key]*own),
