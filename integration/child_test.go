@@ -52,7 +52,7 @@ const (
 	//	WHAT PEER NANOSECONDS     what happens to peers: linked, left … (Unix time)
 	//	flooding                  after the first hundred announcements
 	//	heard DATA                if it is open
-	//	status NEIGHBOURS MEMBERS when asked, and if it is open after what happens to peers
+	//	status NEIGHBOURS MEMBERS
 	//	warnings WORDS            of all of them
 	// and reads
 	//	meet MULTIADDRESS
@@ -149,17 +149,10 @@ func childNode(ctx context.Context, cfg childConfig, commands <-chan []string) e
 	if cfg.Flood {
 		flood(ctx, n)
 	}
-	status := func() {
-		st := n.Status()
-		say("status", st.Neighbours, st.Members)
-	}
 	for {
 		select {
 		case ev := <-w.C():
 			say(ev.What, ev.Peer, ev.Time.UnixNano())
-			if cfg.Open > 0 && len(w.C()) == 0 { // once for what happened together
-				status()
-			}
 		case words := <-commands:
 			switch words[0] {
 			case "meet":
@@ -173,7 +166,8 @@ func childNode(ctx context.Context, cfg childConfig, commands <-chan []string) e
 					return err
 				}
 			case "status":
-				status()
+				st := n.Status()
+				say("status", st.Neighbours, st.Members)
 			case "warnings":
 				say("warnings", strings.Join(n.Status().Warnings, " "))
 			case "flood":

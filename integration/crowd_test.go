@@ -17,14 +17,6 @@ type crowd struct {
 	t       testing.TB
 	members []*crowdMember
 	changed chan struct{} // capacity 1
-
-	mu    sync.Mutex
-	known map[string]bool // peer IDs of those that somebody has told of
-	fresh []string        // of them, those that were not asked for their status since
-}
-
-func newCrowd(t testing.TB) *crowd {
-	return &crowd{t: t, changed: make(chan struct{}, 1), known: make(map[string]bool)}
 }
 
 // crowdMember is one of them, and what it has said so far.
@@ -68,8 +60,6 @@ func (c *crowd) follow(m *crowdMember) {
 		case len(line) == 3 && line[0] == "status":
 			m.links, _ = strconv.Atoi(line[1])
 			m.members, _ = strconv.Atoi(line[2])
-		case len(line) == 3 && line[0] == "joined":
-			c.meet(line[1])
 		}
 		m.mu.Unlock()
 		select {
@@ -79,38 +69,14 @@ func (c *crowd) follow(m *crowdMember) {
 	}
 }
 
-// meet notes that a node knows another one. Nodes say by themselves how they are when
-// something has happened to others; of itself each is a member too, of which nothing
-// tells but that others hear of it.
-func (c *crowd) meet(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.known[id] {
-		c.known[id] = true
-		c.fresh = append(c.fresh, id)
-	}
-}
-
-// greet asks those for their status that somebody has heard of for the first time.
-func (c *crowd) greet() {
-	c.mu.Lock()
-	fresh := c.fresh
-	c.fresh = nil
-	c.mu.Unlock()
-	for _, m := range c.members {
-		if slices.Contains(fresh, m.id.String()) {
-			m.tell("status")
-		}
-	}
-}
-
-// await waits until a condition holds for every node, and returns how long that took.
+// await waits until a condition holds for every node, which is asked for its
+// status now and then, and returns how long that took.
 func (c *crowd) await(what string, limit time.Duration, cond func(m *crowdMember) bool) time.Duration {
 	c.t.Helper()
 	began := time.Now()
-	late := time.After(limit)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for {
-		c.greet()
 		lacking := slices.IndexFunc(c.members, func(m *crowdMember) bool {
 			m.mu.Lock()
 			defer m.mu.Unlock()
@@ -119,14 +85,19 @@ func (c *crowd) await(what string, limit time.Duration, cond func(m *crowdMember
 		if lacking < 0 {
 			return time.Since(began)
 		}
-		select {
-		case <-c.changed:
-		case <-late:
+		if time.Since(began) > limit {
 			m := c.members[lacking]
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			c.t.Fatalf("after %v not every node %s: node %d has %d neighbours, knows %d members, and has heard %d rumors",
 				limit, what, lacking, m.links, m.members, len(m.heard))
+		}
+		select {
+		case <-c.changed:
+		case <-tick.C:
+			for _, m := range c.members {
+				m.tell("status")
+			}
 		}
 	}
 }
@@ -158,7 +129,7 @@ func TestCrowdSurvivesMassJoinAndKill(t *testing.T) {
 	}
 	const half, killed, degree = 25, 40, 6
 	const limit = 15 * time.Second
-	c := newCrowd(t)
+	c := &crowd{t: t, changed: make(chan struct{}, 1)}
 	knows := func(n int) func(m *crowdMember) bool {
 		return func(m *crowdMember) bool { return m.members == n }
 	}
