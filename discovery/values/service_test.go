@@ -187,7 +187,7 @@ func TestHostileAnswers(t *testing.T) {
 		"invented neighbours": func(w *world, _ []byte) []byte {
 			p := new(response)
 			for range maxNear {
-				_, id := w.newKey()
+				_, id := w.stranger()
 				p.near = append(p.near, peer.AddrInfo{ID: id})
 			}
 			return p.encode()
@@ -196,7 +196,7 @@ func TestHostileAnswers(t *testing.T) {
 			q, err := decodeRequest(request)
 			p := new(response)
 			if err == nil && q.kind == kindGet {
-				key, _ := w.newKey()
+				key, _ := w.stranger()
 				r, _ := Sign(key, "test", q.key, []byte("forged"), 1<<60, time.Now(), time.Now().Add(time.Hour))
 				r.raw[len(r.raw)-1] ^= 1
 				p.records = append(p.records, r)
@@ -204,7 +204,7 @@ func TestHostileAnswers(t *testing.T) {
 			return p.encode()
 		},
 		"another key's": func(w *world, request []byte) []byte {
-			key, _ := w.newKey()
+			key, _ := w.stranger()
 			r, _ := Sign(key, "test", testKey(99), []byte("of another key"), 1<<60, time.Now(), time.Now().Add(time.Hour))
 			p := &response{records: []*Record{r}}
 			return p.encode()
@@ -213,7 +213,7 @@ func TestHostileAnswers(t *testing.T) {
 			q, err := decodeRequest(request)
 			p := new(response)
 			if err == nil && q.kind == kindGet {
-				key, _ := w.newKey()
+				key, _ := w.stranger()
 				r, _ := Sign(key, "test", q.key, []byte("stale"), 1<<60, time.Now().Add(-time.Hour), time.Now())
 				p.records = append(p.records, r)
 			}

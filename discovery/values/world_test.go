@@ -2,9 +2,11 @@ package values
 
 import (
 	"context"
+	crand "crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -134,8 +136,13 @@ func (w *world) at(id peer.ID) *simNode {
 	return w.nodes[id]
 }
 
-func (w *world) newKey() (crypto.PrivKey, peer.ID) {
-	key, _, err := crypto.GenerateEd25519Key(w.rng)
+func (w *world) newKey() (crypto.PrivKey, peer.ID) { return w.keyFrom(w.rng) }
+
+// stranger makes a key that no seed gives, for what nodes do meanwhile.
+func (w *world) stranger() (crypto.PrivKey, peer.ID) { return w.keyFrom(crand.Reader) }
+
+func (w *world) keyFrom(source io.Reader) (crypto.PrivKey, peer.ID) {
+	key, _, err := crypto.GenerateEd25519Key(source)
 	if err != nil {
 		w.t.Fatal(err)
 	}
