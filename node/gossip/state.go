@@ -320,10 +320,7 @@ func (s *State) expireRumors() time.Time {
 // expireWindows also runs while the store is empty: windows outlive rumors, and
 // a full set of them takes in no new origin.
 func (s *State) expireWindows() time.Time {
-	// A wall clock that leaps ahead and back must not open a door to replays: a
-	// window also lives by the steady clock.
-	steady := s.first.UnixMilli() + s.now.Sub(s.first).Milliseconds()
-	s.windows.expire(min(s.millis(), steady))
+	s.windows.expire(s.windows.clock(s.millis(), s.first.UnixMilli()+s.now.Sub(s.first).Milliseconds()))
 	s.forgetRates()
 	if s.windows.n == 0 {
 		return time.Time{}

@@ -159,6 +159,18 @@ func (ws *windows) closeLowest(p PeerID) {
 	}
 }
 
+// clock is by when windows are forgotten, of what the clock on the wall shows and what it
+// showed at the start with the time since (Unix ms). One that leaps ahead and back must not
+// open a door to replays, so a window lives by both. But the second is behind for good
+// where the first was not set yet at the start, or the machine has slept: once there is no
+// room, it does not keep new origins out.
+func (ws *windows) clock(wall, steady int64) int64 {
+	if ws.n >= maxWindows {
+		return wall
+	}
+	return min(wall, steady)
+}
+
 // expire forgets the windows whose every rumor has expired for every clock
 // within MaxSkew.
 func (ws *windows) expire(now int64) {

@@ -131,9 +131,17 @@ func TestWindowsCap(t *testing.T) {
 	if ws.n != maxWindows {
 		t.Errorf("%d windows are left of %d that could still be replayed", ws.n, maxWindows)
 	}
-	ws.expire(skew + 1)
+	// The clock was not set yet at the start, and nobody has room by the steady one.
+	ws.expire(ws.clock(skew+1, 1))
 	if ws.n != maxWindows-1 || !ws.mark(late) {
 		t.Error("an expired window makes no room")
+	}
+	// While there is room no leap of one clock alone forgets anything.
+	ws.expire(skew + 2)
+	for _, now := range []int64{ws.clock(1<<40, skew+2), ws.clock(skew+2, 1<<40)} {
+		if ws.expire(now); ws.n != maxWindows-1 {
+			t.Fatalf("%d windows are left of %d after a leap", ws.n, maxWindows-1)
+		}
 	}
 }
 
