@@ -59,7 +59,7 @@ const (
 	// another way. The link leaves the tree of that origin.
 	VerdictElsewhere
 	// VerdictKnown: the receiver knew it by chance, because it had been asking
-	// round or comparing, or saw only its number. The link stays as it is.
+	// round or comparing, or may have seen another of its number. The link stays as it is.
 	VerdictKnown
 
 	verdicts // how many there are

@@ -44,8 +44,8 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 	case m.Landmark != 0 || e != nil && e.landmark != 0 && s.isAware(l, g):
 		l.acquit(m.Rumor.ID)
 		return VerdictKnown // the trees of landmarks are not made of duplicates
-	case e == nil && g != GroupPresence:
-		return VerdictKnown // only its number was seen, so another may be what came: it says nothing of ways
+	case e == nil && s.mayBeAnother(m.Rumor):
+		return VerdictKnown // it says nothing of ways
 	case g != GroupPresence && (m.Rooted || s.sources[key].isRooted()):
 		s.tooSlow(l, key)
 		s.steer(l, key, false)
@@ -56,6 +56,16 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 	}
 	s.prune(l, g)
 	return VerdictDuplicate
+}
+
+// mayBeAnother reports whether a rumor, of which no more than its number is known to have
+// been seen, may never have been here. Mostly it was, and is gone again, as in a flood.
+func (s *State) mayBeAnother(r *Rumor) bool {
+	if at, two := s.twofaced[r.Origin]; two && s.now.Sub(at) < twofacedMemory {
+		return true
+	}
+	w := s.windows.find(r)
+	return w != nil && w.closed()
 }
 
 // mayPrune decides whether a duplicate takes a link out of a group's tree. A link that
