@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"hearsay/discovery/aligned"
@@ -55,36 +56,12 @@ type own struct {
 	given  bool // others have it, so that an offer is enough
 }
 
-// crew does things at the same time, maxSpreads of them at most.
-type crew struct {
-	sync.WaitGroup
-	busy chan struct{}
-}
-
-func newCrew() *crew { return &crew{busy: make(chan struct{}, maxSpreads)} }
-
-// begin waits for room and has do done then, unless ctx ends before.
-func (c *crew) begin(ctx context.Context, do func()) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	select {
-	case c.busy <- struct{}{}:
-	case <-ctx.Done():
-		return false
-	}
-	c.Go(func() {
-		defer func() { <-c.busy }()
-		do()
-	})
-	return true
-}
-
 // Run spreads what is put here and hands on what others have put, until ctx ends.
 // What is put here does not wait for the handing on, which takes long where others
 // have put much.
 func (s *Service) Run(ctx context.Context) {
-	spreads := newCrew()
+	var spreads errgroup.Group
+	spreads.SetLimit(maxSpreads)
 	defer spreads.Wait()
 	var rounds sync.WaitGroup
 	defer rounds.Wait()
@@ -101,9 +78,10 @@ func (s *Service) Run(ctx context.Context) {
 		}
 		alone = !known
 		for _, key := range s.due(now) {
-			if !spreads.begin(ctx, func() { s.spread(ctx, key) }) {
+			if ctx.Err() != nil {
 				return
 			}
+			spreads.Go(func() error { s.spread(ctx, key); return nil })
 		}
 		if now.After(sweep) {
 			s.store.sweepAll(now)
@@ -190,12 +168,14 @@ func (s *Service) spread(ctx context.Context, key Key) (copies int) {
 
 // handOnQuiet is one round of handing on what has not been heard of, until ctx ends.
 func (s *Service) handOnQuiet(ctx context.Context, now time.Time) {
-	others := newCrew()
+	var others errgroup.Group
+	others.SetLimit(maxSpreads)
 	defer others.Wait()
 	for _, key := range s.store.quiet(now.Add(-handOnAfter), now.Add(-handOnAlways)) {
-		if !others.begin(ctx, func() { s.handOn(ctx, key) }) {
+		if ctx.Err() != nil {
 			return
 		}
+		others.Go(func() error { s.handOn(ctx, key); return nil })
 	}
 }
 

@@ -60,12 +60,7 @@ func TestHandingOnDelaysNoPut(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
-		copies := 0
-		for _, o := range w.order {
-			if o != n && o.store.of(testKey(1), n.id, time.Now()) != nil {
-				copies++
-			}
-		}
+		copies := w.copies(n, testKey(1))
 		t.Logf("5 s after the PUT: %d copies elsewhere, %d of %d keys still to be handed on", copies, left(), many)
 		if copies < placeNodes {
 			t.Errorf("%d copies", copies)
@@ -81,6 +76,16 @@ func TestHandingOnDelaysNoPut(t *testing.T) {
 			t.Errorf("%d more keys are handed on at the end", done)
 		}
 	})
+}
+
+// copies is how many other nodes have what a node put.
+func (w *world) copies(of *simNode, key Key) (n int) {
+	for _, o := range w.order {
+		if o != of && o.store.of(key, of.id, time.Now()) != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // Where everybody answers in a millisecond, handing on does not use up what others take
@@ -99,12 +104,7 @@ func TestHandingOnLeavesRoom(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Millisecond)
-		copies := 0
-		for _, o := range w.order {
-			if o != n && o.store.of(testKey(1), n.id, time.Now()) != nil {
-				copies++
-			}
-		}
+		copies := w.copies(n, testKey(1))
 		t.Logf("0.1 s after the PUT: %d copies elsewhere, %d of %d keys still to be handed on", copies, left(), many)
 		if copies < placeNodes {
 			t.Errorf("%d copies", copies)
