@@ -63,9 +63,9 @@ func (s *Service) Run(ctx context.Context) {
 	var spreads errgroup.Group
 	spreads.SetLimit(maxSpreads)
 	defer spreads.Wait()
-	var rounds sync.WaitGroup
+	var rounds errgroup.Group // of handing on, one at a time
+	rounds.SetLimit(1)
 	defer rounds.Wait()
-	handing := make(chan struct{}, 1)
 	tick := time.NewTimer(aligned.Next(keepTick))
 	defer tick.Stop()
 	alone := true
@@ -87,16 +87,8 @@ func (s *Service) Run(ctx context.Context) {
 			s.store.sweepAll(now)
 			sweep = now.Add(sweepTick)
 		}
-		if now.After(next) && known {
-			select {
-			case handing <- struct{}{}:
-				next = now.Add(jitter(handOnAfter / 8))
-				rounds.Go(func() {
-					defer func() { <-handing }()
-					s.handOnQuiet(ctx, now)
-				})
-			default: // the last round still goes on
-			}
+		if now.After(next) && known && rounds.TryGo(func() error { s.handOnQuiet(ctx, now); return nil }) {
+			next = now.Add(jitter(handOnAfter / 8))
 		}
 		select {
 		case <-ctx.Done():
