@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -12,31 +11,24 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"hearsay/apibridge"
-	"hearsay/discovery"
 	"hearsay/node/config"
 	"hearsay/node/health"
-	"hearsay/node/journal"
 )
 
-// startPatience is how long a node waits for another one of the same user that
-// is opening its ports.
+// startPatience is how long a node waits for another one that is opening its ports.
 const startPatience = 5 * time.Second
 
-// takeTurns lets the nodes of one user open their ports one after the other:
+// takeTurns lets the nodes of one machine open their ports one after the other:
 // between trying a port and listening on it another node could do the same, and
-// as libp2p shares its port, neither would notice. It is a courtesy: without a
-// folder for the lock, or after startPatience, a node goes on all the same.
+// as libp2p shares its port, neither would notice. It is a courtesy: after
+// startPatience a node goes on all the same.
 func takeTurns() (done func()) {
-	dir, err := discovery.UserFolder()
-	if err != nil {
-		return func() {}
-	}
 	for end := time.Now().Add(startPatience); ; time.Sleep(10 * time.Millisecond) {
-		unlock, err := journal.Lock(filepath.Join(dir, ".start"))
-		if err == nil {
-			return func() { _ = unlock() }
+		unlock, taken := lockStarts("hearsay-start")
+		if !taken {
+			return unlock
 		}
-		if !errors.Is(err, journal.ErrInUse) || time.Now().After(end) {
+		if time.Now().After(end) {
 			return func() {}
 		}
 	}
