@@ -46,7 +46,7 @@ func TestFacts(t *testing.T) {
 	if f.Neighbours != 1 || f.Relayed != 0 || !f.MustListen || len(f.Listens) != 1 || !f.Ways || !f.Multicast.On || f.Difficulty != 4 || len(f.Difficulties) != 0 {
 		t.Errorf("facts %+v", f)
 	}
-	if f.StateDir != dir || f.DiskFree == 0 || f.MaxFiles > 0 && f.OpenFiles == 0 || f.Reach.State != health.ReachLocal {
+	if f.StateDir != dir || f.DiskFree == 0 || f.MaxFiles > 0 && f.OpenFiles == 0 || f.Reach.State != health.ReachAlone {
 		t.Errorf("facts %+v", f)
 	}
 

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -71,6 +72,7 @@ type reach struct {
 	untried []multiaddr.Multiaddr
 	good    []multiaddr.Multiaddr
 	bad     []multiaddr.Multiaddr
+	met     bool               // there was a connection with somebody elsewhere
 	host    host.Host          // nil until begin
 	known   func(peer.ID) bool // whether a peer is one of ours
 }
@@ -218,7 +220,7 @@ func (r *reach) note(ev any) {
 
 // judge gives the verdict, and reports whether it is another than before.
 func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
-	var private, public, through bool
+	var private, public, through, met bool
 	var came, near multiaddr.Multiaddr // by itself, from elsewhere and from this network
 	for _, a := range h.Addrs() {
 		switch _, err := a.ValueForProtocol(multiaddr.P_CIRCUIT); {
@@ -235,8 +237,10 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 			continue
 		}
 		in, here := stat.Direction == network.DirInbound, manet.IsPublicAddr(local)
+		beside := !manet.IsPublicAddr(a) || sameNetwork(local, a)
+		met = met || !beside
 		switch {
-		case !manet.IsPublicAddr(a):
+		case beside:
 			if in && otherMachine(local, a) {
 				near = a
 			}
@@ -261,11 +265,12 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 	defer r.mu.Unlock()
 	said := health.Reach{Mapping: mapping, MappedBy: by, MappingError: failure, MapsPorts: r.nat != nil,
 		Reachable: texts(r.good), Unreachable: texts(r.bad), Untried: texts(r.untried)}
+	r.met = r.met || met
 	for _, p := range r.relays {
 		said.Relays = append(said.Relays, p.String())
 	}
 	switch {
-	case len(r.good) > 0:
+	case len(r.good) > 0 && r.met: // AutoNAT asks neighbours on this network, too
 		v, said.State = network.ReachabilityPublic, health.ReachPublic
 		said.Observation = "a peer elsewhere opened a connection to " + said.Reachable[0] + " when it was asked to"
 	case came != nil:
@@ -287,8 +292,8 @@ func (r *reach) judge(h host.Host) (v network.Reachability, news bool) {
 		v, said.State = network.ReachabilityUnknown, health.ReachLocal
 		said.Observation = "this machine has private addresses, and everybody whom it met is on the same network or has not shown to be elsewhere"
 	default:
-		v, said.State = network.ReachabilityUnknown, health.ReachLocal
-		said.Observation = "this machine has no network but itself"
+		v, said.State = network.ReachabilityUnknown, health.ReachAlone
+		said.Observation = "this node listens on loopback addresses only"
 	}
 	news = v != r.verdict
 	r.verdict, r.said = v, said
@@ -304,6 +309,18 @@ func otherMachine(local, remote multiaddr.Multiaddr) bool {
 	}
 	to, err := manet.ToIP(local)
 	return err == nil && !from.IsLoopback() && !from.Equal(to)
+}
+
+// sameNetwork reports whether two public addresses are behind the same router: one
+// address, or two of an IPv6 network of 64 bits, which is what a LAN has (RFC 4291,
+// 2.5.1). Who comes from there has not come through the router's firewall.
+func sameNetwork(local, remote multiaddr.Multiaddr) bool {
+	to, err1 := manet.ToIP(local)
+	from, err2 := manet.ToIP(remote)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	return to.Equal(from) || to.To4() == nil && from.To4() == nil && bytes.Equal(to[:8], from[:8])
 }
 
 func texts(addrs []multiaddr.Multiaddr) []string {

@@ -47,6 +47,27 @@ func connection(direction network.Direction, local, remote string) judgedConn {
 	return judgedConn{local: local, remote: remote, stat: network.ConnStats{Stats: network.Stats{Direction: direction}}}
 }
 
+// Those on the same network tell that an address is reachable, too, when they are
+// asked to try; only if somebody was elsewhere it is believed.
+func TestJudgeTriedAddresses(t *testing.T) {
+	const here, there = "/ip6/2a00::1/tcp/6001", "/ip6/2a00::2/tcp/50001"
+	r := &reach{good: []multiaddr.Multiaddr{multiaddr.StringCast(here)}}
+	judge := func(conns ...network.Conn) health.Reachability {
+		r.judge(judgedHost{addrs: []string{here}, net: judgedNet{conns: conns}})
+		return r.said.State
+	}
+	lan := connection(network.DirOutbound, here, there)
+	if s := judge(lan); s != health.ReachUnknown {
+		t.Errorf("a node that knows its own network only says %s", s)
+	}
+	if s := judge(lan, connection(network.DirOutbound, here, "/ip6/2a00:0:0:1::2/tcp/6001")); s != health.ReachPublic {
+		t.Errorf("a node with a peer elsewhere says %s", s)
+	}
+	if s := judge(lan); s != health.ReachPublic {
+		t.Errorf("after that peer went it says %s", s)
+	}
+}
+
 // Who came by itself shows that this node is reached, from where it came and from
 // no further; what this machine has with itself shows nothing.
 func TestJudgeReach(t *testing.T) {
@@ -56,6 +77,7 @@ func TestJudgeReach(t *testing.T) {
 		world       = "/ip4/5.5.5.1/tcp/6001"
 		here6       = "/ip6/fe80::1/tcp/6001"
 		there6      = "/ip6zone/eth0/ip6/fe80::2/tcp/50001"
+		world6      = "/ip6/2a00::1/tcp/6001"
 		in, out     = network.DirInbound, network.DirOutbound
 	)
 	relayed := connection(in, here, there)
@@ -76,10 +98,13 @@ func TestJudgeReach(t *testing.T) {
 		{"one of this machine, by another loopback address", []string{here}, []network.Conn{connection(in, "/ip4/127.0.0.2/tcp/6001", "/ip4/127.0.0.1/tcp/50001")}, health.ReachLocal, "on the same network"},
 		{"one of this machine, by its address", []string{here}, []network.Conn{connection(in, here, "/ip4/10.0.0.1/tcp/50001")}, health.ReachLocal, "on the same network"},
 		{"one of this machine, by its IPv6 address", []string{here}, []network.Conn{connection(in, here6, "/ip6zone/eth0/ip6/fe80::1/tcp/50001")}, health.ReachLocal, "on the same network"},
-		{"loopback alone", []string{loopback}, []network.Conn{connection(in, loopback, "/ip4/127.0.0.1/tcp/50001")}, health.ReachLocal, "no network but itself"},
-		{"one came, and the address is gone", []string{loopback}, []network.Conn{connection(in, here, there)}, health.ReachLocal, "no network but itself"},
+		{"loopback alone", []string{loopback}, []network.Conn{connection(in, loopback, "/ip4/127.0.0.1/tcp/50001")}, health.ReachAlone, "loopback addresses only"},
+		{"one came, and the address is gone", []string{loopback}, []network.Conn{connection(in, here, there)}, health.ReachAlone, "loopback addresses only"},
 		{"one came, and a router is between this and others", []string{here}, []network.Conn{connection(in, here, there), connection(out, here, world)}, health.ReachPrivate, "through a router"},
 		{"one came, and public addresses are untried", []string{here, world}, []network.Conn{connection(in, here, there)}, health.ReachUnknown, "nobody has tried them"},
+		{"one came from this network, by IPv6", []string{world6}, []network.Conn{connection(in, world6, "/ip6/2a00::2/tcp/50001")}, health.ReachUnknown, "nobody has tried them"},
+		{"one of this machine, by its public address", []string{world}, []network.Conn{connection(in, world, "/ip4/5.5.5.1/tcp/50001")}, health.ReachUnknown, "nobody has tried them"},
+		{"one came from elsewhere, by IPv6", []string{world6}, []network.Conn{connection(in, world6, "/ip6/2a00:0:0:1::2/tcp/50001")}, health.ReachPublic, "2a00:0:0:1::2/tcp/50001, elsewhere"},
 		{"one came from elsewhere", []string{world}, []network.Conn{connection(in, world, "/ip4/5.5.5.2/tcp/50001"), connection(in, here, there)}, health.ReachPublic, "/ip4/5.5.5.2/tcp/50001, elsewhere"},
 	} {
 		want := map[health.Reachability]network.Reachability{health.ReachPublic: network.ReachabilityPublic, health.ReachPrivate: network.ReachabilityPrivate}[test.state]

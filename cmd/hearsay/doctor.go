@@ -173,6 +173,7 @@ func reachWords(r control.Reach) []string {
 		health.ReachPrivate: "no",
 		health.ReachLocal:   "on this network, perhaps; nobody from elsewhere has asked",
 		health.ReachNear:    "on this network, yes; nobody from elsewhere has asked",
+		health.ReachAlone:   "no, only programs on this machine",
 		health.ReachUnknown: "not known",
 	}[r.State]
 	lines := []string{
@@ -209,6 +210,8 @@ func reachWords(r control.Reach) []string {
 		advice = "forward the p2p port on the router to this machine, and let it through firewalls; nothing, if it has neighbours enough"
 	case r.State == health.ReachPrivate:
 		advice = "forward the p2p port on the router to this machine, or set port_mapping = true, and let it through firewalls; nothing, if it has neighbours enough"
+	case r.State == health.ReachAlone:
+		advice = "connect this machine to a network; if it is, see which addresses p2p_address names: hearsay config"
 	case r.State == health.ReachUnknown && r.Asks:
 		advice = "wait until a neighbour elsewhere has tried; it takes a minute once there is one"
 	case r.State == health.ReachUnknown:

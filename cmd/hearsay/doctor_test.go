@@ -101,6 +101,7 @@ func TestReachWords(t *testing.T) {
 		{"unknown, and nobody is asked", control.Reach{State: health.ReachUnknown, MapsPorts: true}, "not known", "set autonat = true", "wait"},
 		{"public", control.Reach{State: health.ReachPublic, Asks: true}, "yes", "relays", "to do"},
 		{"private addresses", control.Reach{State: health.ReachLocal, Asks: true}, "on this network, perhaps; nobody from elsewhere has asked", "relays", "to do"},
+		{"loopback alone", control.Reach{State: health.ReachAlone, Asks: true}, "no, only programs on this machine", "connect this machine to a network", "autonat"},
 		{"private addresses, and one came", control.Reach{State: health.ReachNear, Asks: true}, "on this network, yes; nobody from elsewhere has asked", "relays", "to do"},
 	} {
 		lines := reachWords(test.reach)

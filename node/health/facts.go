@@ -93,12 +93,15 @@ type Reachability string
 const (
 	// ReachUnknown: nobody has tried yet, or nobody can.
 	ReachUnknown Reachability = "unknown"
-	// ReachLocal: the node is only on private networks, where the others are, or on
-	// none. Whether they can open connections to it is not seen.
+	// ReachLocal: the node is only on private networks, where the others are. Whether
+	// they can open connections to it is not seen.
 	ReachLocal Reachability = "local"
 	// ReachNear: like ReachLocal, and a peer on this network has a connection open that
 	// it opened itself.
 	ReachNear Reachability = "near"
+	// ReachAlone: the node listens on this machine's loopback addresses only, because it
+	// has no others now, or was told to.
+	ReachAlone Reachability = "alone"
 	// ReachPublic: a peer elsewhere has opened a connection, to try or by itself.
 	ReachPublic Reachability = "public"
 	// ReachPrivate: peers elsewhere have tried and failed, or none of them has come
