@@ -332,8 +332,6 @@ func TestBarrenWay(t *testing.T) {
 	}
 }
 
-// Numbers that somebody makes up are heeded only so often, and the landmark itself
-// A number that nobody can have come to is heeded neither of another landmark nor of this
 // A landmark that is missing from one list keeps its tree, for those who do not miss it. No
 // own rumor begins by it. Who is missing from two is a landmark no more.
 func TestMissedLandmark(t *testing.T) {
@@ -416,9 +414,6 @@ func TestAllLandmarksAreTold(t *testing.T) {
 	}
 }
 
-// Whoever is first to tell of a landmark may make up its number. It is followed until that
-// A later number of a neighbour that is distrusted leads nowhere. What others say counts
-// What a landmark is told its number is it goes beyond, but never so far that who did not
 // Only members are landmarks, whoever is named, and not in small networks.
 func TestNoLandmark(t *testing.T) {
 	n, l := inForest(t)

@@ -5,6 +5,7 @@ import (
 	"time"
 )
 
+// Numbers that somebody makes up are heeded only so often, and the landmark itself
 // goes beyond them.
 func TestMadeUpNumbers(t *testing.T) {
 	n, l := inForest(t)
@@ -31,6 +32,7 @@ func TestMadeUpNumbers(t *testing.T) {
 	}
 }
 
+// A number that nobody can have come to is heeded neither of another landmark nor of this
 // node itself, which would go beyond it, and then be taken for long past by all others.
 func TestNumberFarAhead(t *testing.T) {
 	n, l := inForest(t)
@@ -56,6 +58,7 @@ func TestNumberFarAhead(t *testing.T) {
 	}
 }
 
+// Whoever is first to tell of a landmark may make up its number. It is followed until that
 // neighbour is distrusted, and not by those who know the true one.
 func TestMadeUpFirstNumber(t *testing.T) {
 	for _, lie := range []uint32{5 + 1<<30, 5 + 2*maxAhead, 1<<32 + 5 - 1<<30, ^uint32(0) - 2*maxAhead} {
@@ -85,6 +88,7 @@ func TestMadeUpFirstNumber(t *testing.T) {
 	}
 }
 
+// A later number of a neighbour that is distrusted leads nowhere. What others say counts
 // until they have it, too.
 func TestDistrustedNumber(t *testing.T) {
 	n, l := inForest(t)
@@ -105,6 +109,7 @@ func TestDistrustedNumber(t *testing.T) {
 	}
 }
 
+// What a landmark is told its number is it goes beyond, but never so far that who did not
 // hear the same would not heed it. So whom a liar talks to makes no difference.
 func TestOwnNumberDoesNotLeap(t *testing.T) {
 	n, _ := inForest(t)
