@@ -43,6 +43,7 @@ var mutations = []mutation{
 	{"who names a wrong group hides no rumor", "lazy.go", "		key := missingKey{m.Group, short}\n", "		key := missingKey{0, short}\n", "TestMissingInAnotherGroup"},
 	{"a duplicate makes a link lazy", "prune.go", "		l.lazy[g] = true\n", "", "TestCliqueBecomesTree"},
 	{"what was never here prunes nothing", "prune.go", "	case e == nil && s.mayBeAnother(m.Rumor):\n		return VerdictKnown", "	case false:\n		return VerdictKnown", "TestNeverHerePrunesNothing"},
+	{"nor what is not looked at as a twin", "prune.go", "	if s.store.numbers[numberOf(r)] != nil {\n", "	if false {\n", "TestNeverHerePrunesNothing"},
 	{"but what is gone again does", "prune.go", "	w := s.windows.find(r)\n	return w != nil && w.closed()\n", "	return true\n", "TestNeverHerePrunesNothing"},
 	{"nor what is only remembered", "reconcile.go", "filled: true, probe: true", "probe: true", "TestNeverHerePrunesNothing"},
 	{"what other rumors need is not pruned", "prune.go", "	case s.needed(l, g, twice):\n", "	case false:\n", "TestTreesOutliveBursts"},

@@ -61,6 +61,9 @@ func (s *State) pushedTwice(l *link, m *Push) Verdict {
 // mayBeAnother reports whether a rumor, of which no more than its number is known to have
 // been seen, may never have been here. Mostly it was, and is gone again, as in a flood.
 func (s *State) mayBeAnother(r *Rumor) bool {
+	if s.store.numbers[numberOf(r)] != nil {
+		return true // another is here, whether heedTwin looked at this one or not
+	}
 	if at, two := s.twofaced[r.Origin]; two && s.now.Sub(at) < twofacedMemory {
 		return true
 	}

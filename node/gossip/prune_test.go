@@ -25,6 +25,17 @@ func TestNeverHerePrunesNothing(t *testing.T) {
 			n.push("B", rumorOf(t, "Z", 1, "one"))
 			n.push("B", rumorOf(t, "Z", 1, "two"))
 		}, rumorOf(t, "Z", 1, "three"), VerdictKnown},
+		"another when no more can be remembered to equivocate": {func(n *tnode) {
+			for i := range maxTwofaced {
+				n.s.twofaced[PeerID(fmt.Sprint("o", i))] = n.w.now
+			}
+			n.push("B", rumorOf(t, "Z", 1, "one"))
+		}, rumorOf(t, "Z", 1, "two"), VerdictKnown},
+		"another when its origin has had its turn": {func(n *tnode) {
+			n.push("B", rumorOf(t, "Z", 1, "one"))
+			n.s.intake.turns["Z"] = &allowance{at: n.w.now}
+			n.s.links["C"].meter.rumors = allowance{at: n.w.now}
+		}, rumorOf(t, "Z", 1, "two"), VerdictKnown},
 		"one of a run that is closed": {func(n *tnode) {
 			for i := range uint64(maxRuns + 1) {
 				n.push("B", rumorOf(t, "Z", 1, fmt.Sprint(i), run(i+2)))
