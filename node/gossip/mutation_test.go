@@ -45,6 +45,8 @@ var mutations = []mutation{
 	{"what was never here prunes nothing", "prune.go", "	case e == nil && s.mayBeAnother(m.Rumor):\n		return VerdictKnown", "	case false:\n		return VerdictKnown", "TestNeverHerePrunesNothing"},
 	{"nor what is not looked at as a twin", "prune.go", "	if s.store.numbers[numberOf(r)] != nil {\n", "	if false {\n", "TestNeverHerePrunesNothing"},
 	{"but what is gone again does", "prune.go", "	w := s.windows.find(r)\n	return w != nil && w.closed()\n", "	return true\n", "TestNeverHerePrunesNothing"},
+	{"and it goes on when its origin has equivocated", "prune.go", "two.number == numberOf(r) && ", "", "TestNeverHerePrunesNothing"},
+	{"a number that two have prunes nothing when they are gone, either", "prune.go", "two.number == numberOf(r)", "!known", "TestNeverHerePrunesNothing"},
 	{"nor what is only remembered", "reconcile.go", "filled: true, probe: true", "probe: true", "TestNeverHerePrunesNothing"},
 	{"what other rumors need is not pruned", "prune.go", "	case s.needed(l, g, twice):\n", "	case false:\n", "TestTreesOutliveBursts"},
 	{"a pruned way of a rumor is taken back", "prune.go", "	put(&l.needed, g, s.now)\n	delete(l.lazy, g)\n", "	put(&l.needed, g, s.now)\n", "TestPrunedWayIsTakenBack"},

@@ -64,7 +64,7 @@ func (s *State) mayBeAnother(r *Rumor) bool {
 	if s.store.numbers[numberOf(r)] != nil {
 		return true // another is here, whether heedTwin looked at this one or not
 	}
-	if at, two := s.twofaced[r.Origin]; two && s.now.Sub(at) < twofacedMemory {
+	if two, known := s.twofaced[r.Origin]; known && two.number == numberOf(r) && s.now.Sub(two.at) < twofacedMemory {
 		return true
 	}
 	w := s.windows.find(r)

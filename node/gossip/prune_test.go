@@ -27,7 +27,7 @@ func TestNeverHerePrunesNothing(t *testing.T) {
 		}, rumorOf(t, "Z", 1, "three"), VerdictKnown},
 		"another when no more can be remembered to equivocate": {func(n *tnode) {
 			for i := range maxTwofaced {
-				n.s.twofaced[PeerID(fmt.Sprint("o", i))] = n.w.now
+				n.s.twofaced[PeerID(fmt.Sprint("o", i))] = twofaced{at: n.w.now}
 			}
 			n.push("B", rumorOf(t, "Z", 1, "one"))
 		}, rumorOf(t, "Z", 1, "two"), VerdictKnown},
@@ -44,6 +44,16 @@ func TestNeverHerePrunesNothing(t *testing.T) {
 		"one that is gone again": {func(n *tnode) {
 			n.s.windows.mark(rumorOf(t, "Z", 1, "one"))
 		}, rumorOf(t, "Z", 1, "one"), VerdictDuplicate},
+		"one that is gone again, of who equivocated by another number": {func(n *tnode) {
+			n.push("B", rumorOf(t, "Z", 1, "one"))
+			n.push("B", rumorOf(t, "Z", 1, "two"))
+			n.s.windows.mark(rumorOf(t, "Z", 2, "gone"))
+		}, rumorOf(t, "Z", 2, "gone"), VerdictDuplicate},
+		"one of many of its number, that are gone again": {func(n *tnode) {
+			n.push("B", rumorOf(t, "Z", 1, "one"))
+			n.push("B", rumorOf(t, "Z", 1, "two"))
+			n.s.store.remove(n.s.store.numbers[number{origin{"Z", 1}, 1}])
+		}, rumorOf(t, "Z", 1, "three"), VerdictKnown},
 		"one of which the ID was given": {func(n *tnode) {
 			r := rumorOf(t, "Z", 1, "gone")
 			n.s.windows.mark(r)

@@ -35,8 +35,8 @@ type State struct {
 	store   *store
 	windows windows
 
-	intake   intake               // what may still be looked at (intake.go)
-	twofaced map[PeerID]time.Time // origins that equivocated, and when that was seen (twofaced.go)
+	intake   intake              // what may still be looked at (intake.go)
+	twofaced map[PeerID]twofaced // origins that equivocated (twofaced.go)
 
 	// Who came of late, the oldest first (callers.go).
 	callers []caller
@@ -162,7 +162,7 @@ func New(cfg Config) (*State, error) {
 		banned:          make(map[PeerID]time.Time),
 		meters:          make(map[PeerID]*meter),
 		intake:          intake{turns: make(map[PeerID]*allowance)},
-		twofaced:        make(map[PeerID]time.Time),
+		twofaced:        make(map[PeerID]twofaced),
 		sampler:         newSampler(cfg.Rand),
 		hurry:           shuffleHurry,
 		swaps:           cfg.Degree / 2,

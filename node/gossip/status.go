@@ -120,7 +120,7 @@ func (s *State) Brief() Brief {
 func (s *State) memberStatus(m *member) MemberStatus {
 	st := MemberStatus{
 		Peer: m.r.Origin, Epoch: m.r.Epoch, Seq: m.r.Seq, Left: m.p.Left, Since: m.since, Agent: m.p.Agent,
-		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Ports: m.p.Ports, Expires: m.r.Expires, Twofaced: s.twofaced[m.r.Origin]}
+		Interests: m.p.Interests, Record: m.p.Record, Key: m.p.Key, Ports: m.p.Ports, Expires: m.r.Expires, Twofaced: s.twofaced[m.r.Origin].at}
 	if d := m.doubt; d != nil {
 		st.Accusers, _ = d.count(m.r.version(), s.cfg.Self)
 		st.Suspected, st.Lost = d.suspected, d.lost

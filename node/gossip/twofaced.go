@@ -26,6 +26,12 @@ type number struct {
 
 func numberOf(r *Rumor) number { return number{origin{r.Origin, r.Epoch}, r.Seq} }
 
+// twofaced is when an origin was seen to have equivocated, and by what.
+type twofaced struct {
+	at     time.Time
+	number number
+}
+
 // heedTwin looks whether a rumor whose number was seen is another than the one
 // that is stored. One proof for each origin is enough, so it is looked for at the
 // price of one signature in twofacedMemory, and within what the neighbour may tell.
@@ -34,7 +40,7 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	if first == nil || first.r.ID == r.ID || r.Expires <= s.millis() || !s.takesPart(groupOf(r)) {
 		return
 	}
-	if at, known := s.twofaced[r.Origin]; known && s.now.Sub(at) < twofacedMemory {
+	if two, known := s.twofaced[r.Origin]; known && s.now.Sub(two.at) < twofacedMemory {
 		return
 	}
 	if !s.twofacedRoom() {
@@ -49,7 +55,7 @@ func (s *State) heedTwin(l *link, r *Rumor) {
 	}
 	s.pay(admission, r)
 	s.count.Equivocations++
-	s.twofaced[r.Origin] = s.now
+	s.twofaced[r.Origin] = twofaced{s.now, numberOf(r)}
 	s.do(PeerEvent{r.Origin, PeerEquivocated})
 	if s.store.outdated(r) {
 		return // the store goes by the newest version that came, and by the first of two
@@ -68,8 +74,8 @@ func (s *State) twofacedRoom() bool {
 	if len(s.twofaced) < maxTwofaced {
 		return true
 	}
-	for o, at := range s.twofaced {
-		if s.now.Sub(at) >= twofacedMemory {
+	for o, two := range s.twofaced {
+		if s.now.Sub(two.at) >= twofacedMemory {
 			delete(s.twofaced, o)
 		}
 	}

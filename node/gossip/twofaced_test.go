@@ -157,10 +157,10 @@ func TestFullTableChecksNoTwins(t *testing.T) {
 		}
 	}
 	n.wait(twofacedMemory - time.Minute) // what was said lives for an hour
-	n.s.twofaced["o0"] = n.w.now.Add(-twofacedMemory)
+	n.s.twofaced["o0"] = twofaced{at: n.w.now.Add(-twofacedMemory)}
 	n.recv("B", &Push{Rumor: rumorOf(t, "new", 1, "one"), Hops: 1})
 	n.recv("B", &Push{Rumor: rumorOf(t, "new", 1, "two"), Hops: 1})
-	if n.s.twofaced["new"].IsZero() || len(n.s.twofaced) != maxTwofaced {
+	if n.s.twofaced["new"].at.IsZero() || len(n.s.twofaced) != maxTwofaced {
 		t.Error("there is no room for a new one when an old one is forgotten")
 	}
 }
