@@ -141,7 +141,7 @@ func (s *State) onNear(l *link, m *Have) {
 		}
 		before := t.offers[l.slot]
 		if t.parent == l.slot && before.known && before.number == d.Number {
-			t.told = -1 // it may have lost the tree, and with it that this node is a child
+			t.again = true // it may have lost the tree, and with it that this node is a child
 		}
 		if d.Distance == far && later && t.known {
 			t.offers[l.slot].known = false
@@ -262,7 +262,7 @@ func (s *State) chooseWay(t *landmarkTree) {
 	// are no circles for all that, for the least distance told with a number descends along
 	// every way.
 	t.news = t.news || fresh || best < 0 && t.said < far || int(t.said)-int(distance) >= landmarkHop
-	t.turned = t.parent != t.told
+	t.turned, t.again = t.parent != t.told || t.again, false
 }
 
 // tendLandmarks takes the ways that are due and tells neighbours what changed. It

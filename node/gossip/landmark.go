@@ -67,6 +67,7 @@ type landmarkTree struct {
 	due      time.Time  // when the shortest way is taken, zero = nothing changed
 	news     bool       // all neighbours are to be told
 	turned   bool       // the next hop and the one before are
+	again    bool       // the next hop is when ways are taken, also if it is the one before
 	told     int        // slot of the one that knows that it is, -1 = none
 	wish     bool       // somebody that has no way wants a later number: the next hop is to be told
 	wished   time.Time  // when it was told last

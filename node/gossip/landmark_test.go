@@ -134,61 +134,6 @@ func TestWayByWhoStopsTaking(t *testing.T) {
 	}
 }
 
-// What was said of a landmark and did not get through is said again: else the next hop
-// would not know that it is, and be blamed for what it does not bring.
-func TestDroppedWaysAreToldAgain(t *testing.T) {
-	n, l := inForest(t)
-	n.recv("A", near(l, 1, 20, false))
-	n.wait(time.Second)
-	list := sent[*Have](n, "A")
-	lost := list[len(list)-1]
-	if len(lost.Near) != 1 || !lost.Near[0].Parent {
-		t.Fatalf("the next hop is told %+v", lost)
-	}
-	n.forget()
-	n.do(SendDropped{To: "A", Msg: lost})
-	n.do(SendDropped{To: "B", Msg: &Have{Group: 7, IDs: []ShortID{{1}}}})
-	n.wait(2 * time.Second)
-	if got := said(t, n, "A"); got != lost.Near[0] {
-		t.Errorf("A is told %+v, want %+v again", got, lost.Near[0])
-	}
-	for _, m := range sent[*Have](n, "B") {
-		if len(m.Near) > 0 {
-			t.Errorf("B, which knows, is told %+v", m.Near)
-		}
-	}
-}
-
-// A next hop that tells the same number again may have lost the tree meanwhile, and does not
-// know its children: it is told that this node is one, and nobody else is.
-func TestNextHopIsToldAgain(t *testing.T) {
-	n, l := inForest(t)
-	n.recv("A", near(l, 1, 20, false))
-	n.wait(time.Second)
-	want := said(t, n, "A")
-	if !want.Parent {
-		t.Fatalf("the next hop is told %+v", want)
-	}
-	n.forget()
-	n.recv("B", near(l, 1, 40, false))
-	n.wait(time.Second)
-	for _, p := range []PeerID{"A", "B", "C"} {
-		if got := len(sent[*Have](n, p)); got != 0 {
-			t.Errorf("after what B says %s is told %d times", p, got)
-		}
-	}
-	n.recv("A", near(l, 1, 20, false))
-	n.wait(time.Second)
-	if got := said(t, n, "A"); got != want {
-		t.Errorf("the next hop is told %+v, want %+v again", got, want)
-	}
-	for _, p := range []PeerID{"B", "C"} {
-		if got := len(sent[*Have](n, p)); got != 0 {
-			t.Errorf("after what A says again %s is told %d times", p, got)
-		}
-	}
-}
-
 // The trees of a type that is not taken any more make room for those of others.
 func TestGrovesAreGivenBack(t *testing.T) {
 	n := alone(t)
