@@ -60,8 +60,9 @@ type wayOffer struct {
 	number   uint32
 	distance uint16
 	known    bool
-	failed   bool  // something did not come that way
-	bonus    int32 // by how much it was found to be nearer than the distances say
+	failed   bool   // something did not come that way
+	barren   uint32 // the number of this node's tree then, up to which it is not believed
+	bonus    int32  // by how much it was found to be nearer than the distances say
 }
 
 // linkDistance is what a link adds to a distance.
@@ -151,8 +152,8 @@ func (s *State) onNear(l *link, m *Have) {
 			}
 			d.Number = t.number
 		}
-		failed := before.failed && !raisedAbove(d.Number, before.number)
-		t.offers[l.slot] = wayOffer{d.Number, d.Distance, d.Distance != far && !failed, failed, before.bonus}
+		failed := before.failed && before.barren == t.number && !later
+		t.offers[l.slot] = wayOffer{d.Number, d.Distance, d.Distance != far && !failed, failed, before.barren, before.bonus}
 		if t.due.IsZero() {
 			t.due = s.now.Add(waveDelay + time.Duration(s.cfg.Rand.Int64N(int64(waveDelay/2))))
 			s.schedule(taskLandmarks, t.due)

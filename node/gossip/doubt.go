@@ -40,7 +40,7 @@ func (s *State) failedToBring(r *Rumor, landmark uint64) {
 		return // it should have come from the next hop, which will say whether it had it: see doubt
 	}
 	o := &t.offers[t.parent]
-	o.known, o.failed = false, true
+	o.known, o.failed, o.barren = false, true, t.number
 	t.parent, t.due = -1, s.now
 	s.after(taskLandmarks, 0)
 }

@@ -251,29 +251,41 @@ func TestOwnRumorsByLandmark(t *testing.T) {
 }
 
 // Who says to be near and does not bring what comes by the tree is not believed
-// before the landmark's next number.
+// before the landmark's next number, whatever it says before that.
 func TestBarrenWay(t *testing.T) {
-	n, l := inForest(t)
-	n.recv("A", near(l, 1, 0, false))
-	n.recv("B", near(l, 1, 1, false))
-	n.wait(time.Second)
-	r := rumorOf(t, "Y", 1, "withheld")
-	n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
-	n.wait(2 * graftDelay)
-	if len(sent[*Graft](n, "C")) != 1 {
-		t.Fatal("C is not asked for what did not come")
-	}
-	n.pushLandmark("C", r, l)
-	n.recv("A", near(l, 1, 0, false)) // it insists
-	n.wait(time.Second)
-	if a, b := said(t, n, "A"), said(t, n, "B"); a.Parent || !b.Parent {
-		t.Errorf("A, which did not bring it, is told %+v, B %+v", a, b)
-	}
-	n.wait(numberPause)
-	n.recv("A", near(l, 2, 0, false))
-	n.wait(time.Second)
-	if a := said(t, n, "A"); !a.Parent {
-		t.Errorf("with the next number A is told %+v", a)
+	for _, says := range []Near{
+		{Number: 1},
+		{Number: 0},
+		{Number: 1 + 2*maxAhead},
+		{Number: 1, Distance: far},
+		{Number: 2, Distance: far},
+	} {
+		n, l := inForest(t)
+		n.recv("A", near(l, 1, 0, false))
+		n.recv("B", near(l, 1, 50, false))
+		n.wait(time.Second)
+		r := rumorOf(t, "Y", 1, "withheld")
+		n.recv("C", &Have{Group: 7, IDs: []ShortID{r.ID.Short()}})
+		n.wait(2 * graftDelay)
+		if len(sent[*Graft](n, "C")) != 1 {
+			t.Fatal("C is not asked for what did not come")
+		}
+		n.pushLandmark("C", r, l)
+		n.recv("A", near(l, says.Number, says.Distance, false))
+		n.recv("A", near(l, 1, 0, false)) // it insists
+		n.wait(time.Second)
+		if a, b := said(t, n, "A"), said(t, n, "B"); a.Parent || !b.Parent {
+			t.Errorf("after %+v A, which did not bring it, is told %+v, B %+v", says, a, b)
+		}
+		n.wait(numberPause)
+		n.recv("A", near(l, 2, 0, false))
+		n.wait(time.Second)
+		if a := said(t, n, "A"); !a.Parent {
+			t.Errorf("with the next number A is told %+v", a)
+		}
+		if err := n.s.Check(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

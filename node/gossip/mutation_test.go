@@ -110,6 +110,7 @@ var mutations = []mutation{
 	{"who knows no landmarks is pushed to by the shared tree", "landmark.go", "if t == nil || !t.grove.aware.has(l.slot) {", "if t == nil {", "TestUnaware"},
 	{"who has lost its way wishes for a number", "distance.go", "if best < 0 && s.now.Sub(t.used) < inUse {", "if false {", "TestWish"},
 	{"a new child is told what it may lack", "distance.go", "	if adopted {\n", "	if false {\n", "TestNewChildIsTold"},
+	{"who did not bring a rumor is not believed before the next number", "distance.go", "before.failed && before.barren == t.number && !later", "before.failed && !raisedAbove(d.Number, before.number)", "TestBarrenWay"},
 	{"who kept a rumor to itself is no next hop", "doubt.go", "l.excuses, l.distrusted = 0, s.now.Add(distrust<<l.faults)", "l.excuses = 0", "TestDoubt"},
 	{"one Receipt is one excuse", "push.go", "if p.up && !excused {", "if p.up || p.up && !excused {", "TestDoubtOncePerReceipt"},
 	{"who was only slower is acquitted", "prune.go", "		l.acquit(m.Rumor.ID)\n", "", "TestDoubt"},
