@@ -348,7 +348,7 @@ func (l *link) mayResend(id RumorID, now time.Time) bool {
 // the store does not have: else it would be fetched again and again. It has a signature
 // checked, so it counts among what the neighbour may tell.
 func (s *State) rememberSeen(l *link, r *Rumor) {
-	if !s.takesPart(groupOf(r)) || r.Expires <= s.millis() || r.Created < s.floor(groupOf(r)) || s.store.superseded(r) {
+	if !s.takesPart(groupOf(r)) || r.Expires <= s.millis() || r.Created < s.floor(groupOf(r)) || s.store.outdated(r) {
 		return
 	}
 	admission := s.admit(l, r)

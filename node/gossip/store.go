@@ -306,10 +306,15 @@ func (st *store) superseded(r *Rumor) bool {
 }
 
 // outdated reports whether r is a state rumor that may not take the place of the newest one:
-// it is older, or that waits for votes still, and would be gone without them.
+// it is older, or that waits for votes still, and would be gone without them, or it is the
+// other of two with one number, of which that is the proof.
 func (st *store) outdated(r *Rumor) bool {
 	newest := st.newest[stateOf(r)]
-	return r.Kind == KindState && newest != nil && (st.entries[newest.ID].state == held || newest.version().newer(r.version()))
+	if r.Kind != KindState || newest == nil {
+		return false
+	}
+	e := st.entries[newest.ID]
+	return e.state == held || newest.version().newer(r.version()) || e.proof && newest.version() == r.version()
 }
 
 // expire forgets what is no longer alive and returns when that happens next,

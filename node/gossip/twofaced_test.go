@@ -88,6 +88,7 @@ func TestOldTwinBringsNothingBack(t *testing.T) {
 }
 
 // Of two versions of a state with one number the first is kept, also while it waits for votes.
+// After them the other one is remembered, so that it is not fetched again and again.
 func TestTwinOfHeldState(t *testing.T) {
 	n := alone(t)
 	n.subscribe(1, true, 7)
@@ -96,18 +97,70 @@ func TestTwinOfHeldState(t *testing.T) {
 	state := func(h *Header) { h.Kind, h.Key = KindState, "k" }
 	first := rumorOf(t, "Z", 1, "first", state)
 	n.push("B", first)
-	n.push("C", rumorOf(t, "Z", 1, "twin", state))
+	twin := rumorOf(t, "Z", 1, "twin", state)
+	n.push("C", twin)
 	if n.s.count.Equivocations != 1 {
 		t.Errorf("%d equivocations are counted", n.s.count.Equivocations)
 	}
 	n.forget()
 	n.do(Vote{1, first.ID, true})
 	mustEqual(t, "pushed", pushedTo(n, "C"), []string{"first"})
-	if e := n.s.store.entries[first.ID]; e == nil || e.state != kept {
-		t.Errorf("what was voted for is here as %+v", e)
+	for range 2 {
+		if e := n.s.store.entries[first.ID]; e == nil || e.state != kept {
+			t.Errorf("what was voted for is here as %+v", e)
+		}
+		n.recv("C", &Fill{twin, 1})
+	}
+	if e := n.s.store.entries[twin.ID]; e == nil || e.state != refused {
+		t.Errorf("the other one is here as %+v", e)
 	}
 	if err := n.s.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The other version of a state that modules refused is the proof, and stays that when the
+// first comes again by a comparison.
+func TestTwinOfRefusedState(t *testing.T) {
+	n := alone(t)
+	n.subscribe(1, true, 7)
+	for _, p := range []PeerID{"B", "C", "D"} {
+		n.up(p, 7)
+	}
+	first, twin := mood(t, 1, "first"), mood(t, 1, "twin")
+	n.push("B", first)
+	n.do(Vote{1, first.ID, false})
+	n.push("C", twin)
+	n.recv("B", &Fill{first, 1})
+	n.forget()
+	n.recv("D", &Want{7, []RumorID{twin.ID}})
+	mustEqual(t, "given", filledTo(n, "D"), []string{"twin"})
+	if err := n.s.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// What is only remembered takes no version of a state the place that waits for votes.
+func TestHeldStateStaysWhenALaterOneIsRemembered(t *testing.T) {
+	n := alone(t)
+	n.subscribe(1, true, 7)
+	n.up("B", 7)
+	n.up("C", 7)
+	waits, seen := mood(t, 5, "waits"), mood(t, 7, "seen")
+	n.push("B", waits)
+	n.s.windows.mark(seen)
+	for _, want := range []entryState{held, kept} {
+		n.recv("C", &Fill{seen, 1})
+		if e := n.s.store.entries[waits.ID]; e == nil || e.state != want {
+			t.Errorf("the version before is here as %+v, want it in state %d", e, want)
+		}
+		if got := n.s.store.entries[seen.ID] != nil; got != (want == kept) {
+			t.Errorf("the later one is remembered: %v, the one before being in state %d", got, want)
+		}
+		n.do(Vote{1, waits.ID, true})
+		if err := n.s.Check(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
