@@ -20,8 +20,9 @@
 //
 // Delete says that a key has no value any more. That word lives as long as a value:
 // until then whoever has the older value, or gets it late, is told; afterwards the
-// older value has expired everywhere, and the key is forgotten. A deleted key counts
-// against the node's keys until then.
+// older value has expired everywhere, and the key is forgotten. If the clock was ahead
+// when it was said, and is set back, it is said again, too, and lives from then on. A
+// deleted key counts against the node's keys until then.
 //
 // # Limits
 //

@@ -65,7 +65,7 @@ func (s *State) Run(ctx context.Context) {
 // machine sleeps. What was said by a clock that was ahead and is not any more, nobody heard.
 func (o *own) isDue(now time.Time, lifetime time.Duration) bool {
 	left := time.UnixMilli(o.Expires).Sub(now)
-	return !o.due.After(now) || !o.Deleted && (left < lifetime/2 || left > lifetime+maxAhead)
+	return !o.due.After(now) || left > lifetime+maxAhead || !o.Deleted && left < lifetime/2
 }
 
 // say says an own value again.
@@ -80,6 +80,7 @@ func (s *State) say(ctx context.Context, key string) {
 	said := *o
 	lifetime := s.cfg.Lifetime
 	if o.Deleted { // its word is not prolonged
+		o.Expires = min(o.Expires, now.Add(lifetime).UnixMilli()) // what was dated ahead nobody heard
 		lifetime = min(time.UnixMilli(o.Expires).Sub(now), lifetime)
 		o.due = time.UnixMilli(o.Expires)
 	} else {

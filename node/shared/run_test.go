@@ -63,7 +63,7 @@ func TestSleep(t *testing.T) {
 }
 
 // Values are said when the clock on the wall was set, if that makes them too old, or dates
-// them ahead; once for each time, and what is deleted is not said again for it.
+// them ahead; once for each time. What is deleted is said again only if that was dated ahead.
 func TestWallClockIsSet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSpeaker(t, nil)
@@ -79,7 +79,8 @@ func TestWallClockIsSet(t *testing.T) {
 			{25 * time.Minute, 0},
 			{5 * time.Minute, 1},         // half its life, and what is deleted has as much left
 			{-maxAhead - lookPause/2, 0}, // half a minute ahead when it is looked at
-			{-time.Hour, 1},
+			{-time.Hour, 2},              // what is deleted has more than a life left
+			{0, 0},
 			{365 * 24 * time.Hour, 1},
 			{-365 * 24 * time.Hour, 1},
 		} {
@@ -99,6 +100,31 @@ func TestWallClockIsSet(t *testing.T) {
 		expect(t, s.State, "alice mood=")
 		if len(s.entries) != 1 {
 			t.Errorf("%d values are remembered, and what is deleted has expired", len(s.entries))
+		}
+	})
+}
+
+// A deletion by a clock that was ahead is said again when that is set right, once and for
+// as long as a value lives, and then the key is forgotten.
+func TestDeletedAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSpeaker(t, nil)
+		s.Set(t.Context(), "mood", nil)
+		s.Delete(t.Context(), "mood")
+		s.leap(-2 * time.Hour)
+		if n := s.attempts(); n != 3 || s.all()[2].payload[1]&flagDeleted == 0 || s.all()[2].lifetime != time.Hour {
+			t.Errorf("said %+v", s.all())
+		}
+		time.Sleep(time.Hour - 2*lookPause)
+		if n := s.attempts(); n != 3 {
+			t.Errorf("said %d times within a life after that", n-3)
+		}
+		time.Sleep(lookPause)
+		s.attempts()
+		s.State.mu.Lock()
+		defer s.State.mu.Unlock()
+		if len(s.own)+len(s.entries) != 0 {
+			t.Errorf("%d keys and %d values are left of what was deleted a life ago", len(s.own), len(s.entries))
 		}
 	})
 }
