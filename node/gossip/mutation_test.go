@@ -131,6 +131,8 @@ var mutations = []mutation{
 	{"no more is verified beforehand than limits let in", "foresee.go", "cost := (so + 1) * intakeCost(r)", "cost := intakeCost(r)", "TestForeseeWithinLimits"},
 	{"one key has only so many windows", "window.go", "		w.spans, w.before = nil, nil\n		ws.n--\n", "", "TestRunsOfOneOrigin"},
 	{"windows without room go by the clock on the wall", "window.go", "	if ws.n >= maxWindows {\n		return wall\n	}\n	return min(", "	return min(", "TestWindowsCap"},
+	{"and so does a node whose clock was not set at the start", "state.go", "s.windows.clock(s.millis(), s.first.UnixMilli()+s.now.Sub(s.first).Milliseconds())", "s.first.UnixMilli() + s.now.Sub(s.first).Milliseconds()", "TestFullWindowsExpireByTheWall"},
+	{"but only without room", "state.go", "s.windows.clock(s.millis(), s.first.UnixMilli()+s.now.Sub(s.first).Milliseconds())", "s.millis()", "TestFullWindowsExpireByTheWall"},
 	{"a leap of the clock forgets no windows", "window.go", "	return min(wall, steady)\n", "	return wall\n", "TestWindowsCap"},
 	{"windows keep only so many spans", "window.go", "if len(w.spans) > maxSpans {", "if false {", "TestWindowCloses"},
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -246,5 +247,24 @@ func TestWindowsExpireWithEmptyStore(t *testing.T) {
 	}
 	if at := n.s.due[taskWindows]; !at.IsZero() {
 		t.Error("a node without windows looks for old ones")
+	}
+}
+
+// Where the clock was not set yet when a node began, a full set of windows takes in new
+// origins all the same. One with room forgets nothing by one clock alone.
+func TestFullWindowsExpireByTheWall(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	n.up("B", 7)
+	n.push("B", rumorOf(t, "Z", 1, "a", func(h *Header) { h.Expires = h.Created + 60_000 }))
+	n.s.first = time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC) // a Duration ends 292 years later
+	n.wait(10 * windowPause)
+	if n.s.windows.n != 1 {
+		t.Fatal("a window is forgotten by the clock on the wall alone, though there is room")
+	}
+	n.s.windows.n = maxWindows
+	n.wait(2 * windowPause)
+	if n.s.windows.n != maxWindows-1 || len(n.s.windows.latest) != 0 {
+		t.Error("without room a window outlives its rumors by the clock on the wall")
 	}
 }
