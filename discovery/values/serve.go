@@ -7,8 +7,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// What others may ask of a node. A holder that hands on a full memory to a
-// newcomer gets through in minutes; a flood costs a core 2 % of its time.
+// What others may ask of a node. Holders that hand on a full memory to a newcomer get
+// through in minutes, all together; a flood costs a core 2 % of its time.
 const (
 	peerPuts      = 50  // records a second from one peer, in the long run
 	peerPutsBurst = 500 // and at once
