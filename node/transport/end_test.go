@@ -16,7 +16,7 @@ import (
 // TestHangup: what was queued before an orderly end is read on all lanes; of
 // a cut only what was urgent.
 func TestHangup(t *testing.T) {
-	a, b := newNode(t, newHost(t)), newNode(t, newHost(t))
+	a, b := newNode(t, newHost(t)), newNode(t, newHost(t), withTiming(unpaced))
 	introduce(a.host, b.host)
 	for round := range 20 {
 		b.forget()

@@ -366,7 +366,7 @@ func (t *Transport) offer(p peer.ID, rem *remote, in *inbound) {
 			t.mu.Unlock()
 			return
 		case l.stage != over:
-			// A peer that begins anew all the time does so at this pace.
+			// A peer that begins anew all the time does so at this pace (and makeWay).
 			if age := time.Since(l.created); age < t.timing.churn {
 				wait = time.After(t.timing.churn - age)
 				break

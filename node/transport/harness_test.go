@@ -45,6 +45,9 @@ var quick = timing{
 	relic:  5 * time.Second,
 }
 
+// unpaced lets a peer begin links as fast as it likes.
+var unpaced = func() timing { tm := defaultTiming; tm.churn = 0; return tm }()
+
 func newKey(t testing.TB) crypto.PrivKey {
 	t.Helper()
 	key, _, err := crypto.GenerateEd25519Key(nil)

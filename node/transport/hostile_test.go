@@ -331,6 +331,24 @@ func TestEndlessOffers(t *testing.T) {
 	}
 }
 
+// TestEndlessLinks: nor does it get them faster by ending each.
+func TestEndlessLinks(t *testing.T) {
+	t.Parallel()
+	const links = 10
+	tm := defaultTiming
+	tm.churn = 100 * time.Millisecond
+	n := newNode(t, newHost(t), withTiming(tm))
+	s := newStranger(t)
+	start := time.Now()
+	for i := range links {
+		s.link(n, uint64(i+1)).Reset()
+		n.awaitDown(s.id())
+	}
+	if took, least := time.Since(start), (links-1)*tm.churn; took < least {
+		t.Errorf("%d links in %v, expected at least %v", links, took, least)
+	}
+}
+
 // TestLaneReplaced: a second stream for a lane takes the place of the first.
 func TestLaneReplaced(t *testing.T) {
 	n := newNode(t, newHost(t))

@@ -159,8 +159,18 @@ func (l *link) run() {
 	l.makeWay()
 }
 
-// makeWay is the last thing that a link does.
+// makeWay is the last thing that a link does. One that the peer asked for does it no sooner
+// than the peer could have replaced it: who ends links gets new ones no faster.
 func (l *link) makeWay() {
+	l.t.mu.Lock()
+	dialled := l.dialled
+	l.t.mu.Unlock()
+	if left := l.t.timing.churn - time.Since(l.created); left > 0 && !dialled {
+		select {
+		case <-time.After(left):
+		case <-l.t.ctx.Done():
+		}
+	}
 	l.t.mu.Lock()
 	l.rem.link = nil
 	l.rem.notify()

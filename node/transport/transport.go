@@ -76,7 +76,7 @@ type timing struct {
 	flush  time.Duration // for one flush to be taken by the peer
 	drain  time.Duration // for an orderly end
 	urgent time.Duration // for the urgent messages before a cut
-	churn  time.Duration // age of a link before the peer may replace it
+	churn  time.Duration // age of a link before the peer may have another
 	punch  time.Duration // for a relayed connection to become a direct one
 	relic  time.Duration // age difference of two connections of which one is dead
 }
