@@ -51,6 +51,7 @@ type meter struct {
 	told    allowance // peers named (shuffle.go)
 	rumors  allowance // rumors told (intake.go)
 	origins allowance // of origins that nobody had heard of (intake.go)
+	invalid allowance // rumors that no honest node sends (push.go)
 	used    time.Time
 }
 
@@ -63,7 +64,7 @@ const (
 )
 
 // meterOf returns a peer's meter. When there are too many it is one that is not
-// remembered, and may name no peers at first.
+// remembered: it may name no peers at first, and its first invalid rumor is too many.
 func (s *State) meterOf(p PeerID) *meter {
 	m := s.meters[p]
 	if m == nil {
@@ -76,7 +77,7 @@ func (s *State) meterOf(p PeerID) *meter {
 			}
 		}
 		if len(s.meters) >= maxMeters {
-			m.told.at = s.now
+			m.told.at, m.invalid.at = s.now, s.now
 		} else {
 			s.meters[p] = m
 		}

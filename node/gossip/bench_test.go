@@ -116,7 +116,7 @@ func BenchmarkForged(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		*out = (*out)[:0]
-		s.links["peer0"].invalid = 0
+		s.links["peer0"].meter.invalid = allowance{}
 		s.Handle(epoch0, msg, out)
 	}
 }

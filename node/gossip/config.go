@@ -145,6 +145,7 @@ const (
 	receiptSoon     = 20 * time.Millisecond  // for which a verdict waits that changes what the neighbour does
 	presenceMinimum = 250 * time.Millisecond // between two presences of one's own
 	maxInvalid      = 20                     // invalid rumors after which a neighbour is cut off
+	invalidPause    = banTime / maxInvalid   // after which one of them is forgotten
 	banTime         = 10 * time.Minute       // for which it is not welcome then
 )
 

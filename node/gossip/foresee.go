@@ -14,7 +14,8 @@ import "time"
 // the proof of an equivocation, a foreign rumor of this node's own key of a type that
 // it does not take, an ID that is to be remembered, and an origin that has its turn
 // while others say too much. So is all that comes from a neighbour that sent something
-// invalid before: one forged rumor spoils a whole batch, and each may do that once.
+// invalid, until that is forgotten: one forged rumor spoils a whole batch, and each may do
+// that once in invalidPause.
 func (s *State) Foresee(now time.Time, from PeerID, m Message, so int) *Rumor {
 	var r *Rumor
 	filled := false
@@ -27,7 +28,7 @@ func (s *State) Foresee(now time.Time, from PeerID, m Message, so int) *Rumor {
 		return nil
 	}
 	l := s.links[from]
-	if l == nil || l.invalid > 0 {
+	if l == nil || !l.meter.invalid.would(maxInvalid, now, maxInvalid, invalidPause) {
 		return nil
 	}
 	millis := now.UnixMilli()

@@ -74,10 +74,10 @@ func TestForesee(t *testing.T) {
 			m = &Fill{Rumor: r, Hops: 1}
 		}
 		for _, l := range n.s.linkOrder {
-			l.invalid = 0 // TestForeseeForger
+			l.meter.invalid = allowance{} // TestForeseeForger
 		}
 		for _, l := range plain.s.linkOrder {
-			l.invalid = 0
+			l.meter.invalid = allowance{}
 		}
 		from := PeerID(pick("B", "C", "D", "unknown"))
 		will := n.s.Foresee(now, from, m, 0)
@@ -120,7 +120,7 @@ func TestForesee(t *testing.T) {
 	}
 }
 
-// From who sent one forged rumor nothing is foreseen any more: it could spoil one
+// From who sent one forged rumor nothing is foreseen for a while: it could spoil one
 // batch after the other. Others are not affected.
 func TestForeseeForger(t *testing.T) {
 	n := alone(t)
@@ -142,6 +142,10 @@ func TestForeseeForger(t *testing.T) {
 	}
 	if v := n.push("B", next.Rumor); v != VerdictNew {
 		t.Errorf("verdict %d on a good one after a forged one", v)
+	}
+	n.wait(invalidPause)
+	if n.s.Foresee(n.w.now, "B", &Push{Rumor: rumorOf(t, "Z", 3, "good"), Hops: 1}, 0) == nil {
+		t.Error("never foreseen again")
 	}
 }
 

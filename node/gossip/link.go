@@ -49,7 +49,7 @@ type link struct {
 	resent     map[RumorID]uint8   // how often it was given what it should have, at most maxResent
 	resentAt   time.Time           // since when
 	told       int                 // rumors that are missing here and of which it told first
-	invalid    int
+
 	retry      bool // something did not get through: compare stores
 	untold     bool // our Interests did not get through
 	waysUntold bool // nor did how far landmarks are, and whether it is the next hop

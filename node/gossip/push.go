@@ -323,9 +323,9 @@ func (s *State) scheduleExpiry(r *Rumor) {
 	s.after(taskWindows, windowPause)
 }
 
-// invalid counts against a neighbour what an honest one never sends.
+// invalid counts against a neighbour, over all its links, what an honest one never sends.
 func (s *State) invalid(l *link) Verdict {
-	if l.invalid++; l.invalid > maxInvalid {
+	if !l.meter.invalid.take(s.now, maxInvalid, invalidPause) {
 		s.cutOff(l, "sent too many invalid rumors")
 	}
 	return VerdictInvalid

@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -180,19 +181,47 @@ func TestInvalidCutsOff(t *testing.T) {
 	n := alone(t)
 	n.module(1, 7)
 	n.up("B", 7)
-	bad := func(i int) *Push {
-		r := rumorOf(t, "Z", uint64(i+1), "bad")
-		r.Signature = nil
-		return &Push{Rumor: r, Hops: 1}
-	}
-	for i := range maxInvalid {
-		n.recv("B", bad(i))
-	}
+	n.recvInvalid("B", maxInvalid)
 	if len(actions[Hangup](n)) != 0 {
 		t.Fatal("cut off early")
 	}
-	n.recv("B", bad(maxInvalid))
+	n.recvInvalid("B", 1)
 	n.cutOff(t, "B")
+}
+
+// A new link makes none of them good; time does, as much as it takes to be welcome again.
+func TestInvalidOverLinks(t *testing.T) {
+	n := alone(t)
+	n.module(1, 7)
+	again := func() { n.do(LinkDown{"B"}); n.up("B", 7) }
+	n.up("B", 7)
+	n.recvInvalid("B", maxInvalid)
+	again()
+	n.wait(banTime)
+	n.recvInvalid("B", maxInvalid)
+	if len(actions[Hangup](n)) != 0 {
+		t.Fatal("nothing is ever forgotten")
+	}
+	again()
+	n.recvInvalid("B", 1)
+	n.cutOff(t, "B")
+
+	for i := range maxMeters { // of C's there is none that outlives its link
+		n.s.meterOf(PeerID(fmt.Sprint("m", i)))
+	}
+	n.forget()
+	n.up("C", 7)
+	n.recvInvalid("C", 1)
+	n.cutOff(t, "C")
+}
+
+// recvInvalid gives a core so many rumors that are not signed.
+func (n *tnode) recvInvalid(p PeerID, count int) {
+	for range count {
+		r := rumorOf(n.w.t, "Z", 1, "bad")
+		r.Signature = nil
+		n.recv(p, &Push{Rumor: r, Hops: 1})
+	}
 }
 
 // cutOff checks that a peer was cut off, and that it stays out for banTime.
