@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
@@ -81,12 +84,16 @@ func TestClosedAddressIsNotAnswered(t *testing.T) {
 	friend, _ := startNode(t, apart)
 	introduce(a, friend)
 	meet(t, a, friend)
-	for range banKeys {
+	for i := range banKeys {
 		hostile, _ := startNode(t, apart)
 		introduce(a, hostile)
 		meet(t, a, hostile)
 		w := a.Watch()
 		a.call(func(time.Time) {
+			if i == 0 { // it does not wait for that
+				hostile.Host().Network().ClosePeer(a.ID())
+				awaitUnconnected(t, a.Host(), hostile.ID())
+			}
 			a.carryOut(gossip.Hangup{Peer: gossip.PeerID(hostile.ID()), Reason: "a test", Now: true, Banned: true})
 		})
 		await(t, w, "unlinked", hostile.ID())
@@ -101,5 +108,24 @@ func TestClosedAddressIsNotAnswered(t *testing.T) {
 	meet(t, a, friend)
 	if err := a.Host().Connect(ctx, peer.AddrInfo{ID: late.ID(), Addrs: late.Host().Addrs()}); err != nil {
 		t.Errorf("the node itself cannot connect there: %v", err)
+	}
+}
+
+// awaitUnconnected waits until a host has no connection to a peer.
+func awaitUnconnected(t *testing.T, h host.Host, p peer.ID) {
+	t.Helper()
+	sub, err := h.EventBus().Subscribe(new(event.EvtPeerConnectednessChanged))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer sub.Close()
+	for timeout := time.After(20 * time.Second); h.Network().Connectedness(p) == network.Connected; {
+		select {
+		case <-sub.Out():
+		case <-timeout:
+			t.Errorf("%v is still connected", p)
+			return
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
 	"hearsay/node/transport"
@@ -222,8 +223,12 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		}
 	case gossip.Hangup:
 		if a.Banned {
+			addrs := []multiaddr.Multiaddr{n.links.Addr(a.Peer)} // its connection may be closed by now
 			for _, c := range n.host.Network().ConnsToPeer(peer.ID(a.Peer)) {
-				n.gate.bans.note(peer.ID(a.Peer), c.RemoteMultiaddr(), time.Now())
+				addrs = append(addrs, c.RemoteMultiaddr())
+			}
+			for _, addr := range addrs {
+				n.gate.bans.note(peer.ID(a.Peer), addr, time.Now())
 			}
 		}
 		n.links.Hangup(a.Peer, a.Reason, a.Now)

@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
 	"hearsay/node/wire"
@@ -250,6 +251,19 @@ func (t *Transport) Hangup(p gossip.PeerID, reason string, now bool) {
 		return
 	}
 	l.end(endHangup, errors.New(reason), drain)
+}
+
+// Addr is the address that a peer has on its link, or had if that has ended and its
+// LinkDown is not handled yet. It is nil without a link.
+func (t *Transport) Addr(p gossip.PeerID) ma.Multiaddr {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if rem := t.remotes[peer.ID(p)]; rem != nil && rem.link != nil {
+		if s := rem.link.out[gossipLane].stream; s != nil {
+			return s.Conn().RemoteMultiaddr()
+		}
+	}
+	return nil
 }
 
 // Farewell ends all links, in parallel, after everything queued on them has
