@@ -7,13 +7,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
+	"hearsay/node/transport"
+	"hearsay/node/wire"
 )
 
 // Several keys of one address close it for a while; two, or one that comes back, do
@@ -127,5 +133,49 @@ func awaitUnconnected(t *testing.T, h host.Host, p peer.ID) {
 			t.Errorf("%v is still connected", p)
 			return
 		}
+	}
+}
+
+// Nor from that of three keys that sent what cannot be read; each of them is kept out at once.
+func TestBrokenProtocolClosesAddress(t *testing.T) {
+	a, _ := startNode(t, func(cfg *Config) { cfg.PeerExchange = false })
+	a.gate.bans.loopback = true
+	at := peer.AddrInfo{ID: a.ID(), Addrs: a.Host().Addrs()}
+	newHost := func() host.Host {
+		h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.Transport(tcp.NewTCPTransport), libp2p.Security(noise.ID, noise.New),
+			libp2p.Muxer(yamux.ID, yamux.DefaultTransport), libp2p.DisableRelay())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		h.SetStreamHandler(transport.GossipProtocol, func(network.Stream) {}) // the node's answer
+		return h
+	}
+	hello, err := wire.AppendHello(nil, wire.Hello{Version: wire.Version, Network: a.cfg.Network, Session: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range banKeys {
+		w := a.Watch()
+		h := newHost()
+		if err := h.Connect(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		s, err := h.NewStream(t.Context(), a.ID(), transport.GossipProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Write(hello)
+		await(t, w, "linked", h.ID())
+		s.Write([]byte{7, 0x1a, 5, 0x0a, 3, 1, 1, 'a'}) // a Push of what is no rumor
+		await(t, w, "unlinked", h.ID())
+		w.Close()
+		awaitUnconnected(t, a.Host(), h.ID())
+	}
+	if n := a.Status().Counters["misbehaviour"]; n != banKeys {
+		t.Errorf("%d neighbours were cut off", n)
+	}
+	if err := newHost().Connect(t.Context(), at); err == nil {
+		t.Error("a fourth key got a connection")
 	}
 }

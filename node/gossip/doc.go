@@ -224,9 +224,9 @@
 //     as SendDropped, after the actions of the same Handle and before any other
 //     event: then receipts still count the same pushes at both ends.
 //  6. gives LinkUp when both sides can send and have greeted each other, then
-//     Received in order, then exactly one LinkDown, which may be left out after
-//     a Hangup. The LinkDown of one link comes before the LinkUp of the next one
-//     with the same peer.
+//     Received in order, then Broke if the peer broke the protocol, then exactly
+//     one LinkDown; these may be left out after a Hangup. The LinkDown of one link
+//     comes before the LinkUp of the next one with the same peer.
 //  7. gives Received only what has passed the caps in message.go: rumors from
 //     ParseRumor, ranges whose last one reaches to the end, peer records in a
 //     PeerList or PeersRequest whose signature is good.

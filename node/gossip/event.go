@@ -74,6 +74,10 @@ type LinkUp struct {
 	Relayed bool
 }
 
+// Broke tells that a linked peer sent what no honest node sends, such as a frame or a rumor
+// that cannot be read. The driver ends the link for it: LinkDown is next.
+type Broke struct{ Peer PeerID }
+
 // LinkDown tells that the link to a peer has ended, for whatever reason.
 type LinkDown struct{ Peer PeerID }
 
@@ -169,6 +173,7 @@ func (Subscribe) event()   {}
 func (Vote) event()        {}
 func (ModuleGone) event()  {}
 func (LinkUp) event()      {}
+func (Broke) event()       {}
 func (LinkDown) event()    {}
 func (Received) event()    {}
 func (SendDropped) event() {}

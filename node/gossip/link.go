@@ -265,6 +265,14 @@ func (s *State) cutOff(l *link, why string) {
 	s.lostLink(l)
 }
 
+// onBroke cuts off a neighbour for what it sent. Once is enough: on the way nothing is damaged
+// unnoticed, and a later version has protocol IDs, kinds and fields of its own for what it adds.
+func (s *State) onBroke(ev Broke) {
+	if l := s.links[ev.Peer]; l != nil {
+		s.cutOff(l, "broke the protocol")
+	}
+}
+
 // ban keeps a peer out for banTime. When the list is full of live bans the new
 // one is not noted: the peer is still cut off, and has to earn it again.
 func (s *State) ban(p PeerID) {

@@ -261,6 +261,18 @@ func TestByes(t *testing.T) {
 	}
 }
 
+// Who breaks the protocol is cut off and stays out; of who is no neighbour nothing is to be said.
+func TestBrokeCutsOff(t *testing.T) {
+	n := alone(t)
+	n.up("B")
+	n.do(Broke{"C"})
+	n.do(Broke{"B"})
+	if got := n.s.count.Misbehaviour; got != 1 {
+		t.Errorf("%d were cut off", got)
+	}
+	n.cutOff(t, "B")
+}
+
 func TestBanCap(t *testing.T) {
 	n := alone(t)
 	for i := range maxBanned + 10 {

@@ -36,6 +36,7 @@ var mutations = []mutation{
 	{"no rumor goes back to where it came from", "push.go", "	e.holders.set(l.slot)\n	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "	s.store.add(e)\n	s.scheduleExpiry(r)\n	s.count.Accepted++", "TestNoEcho"},
 	{"a late receipt has others carry the rumor", "push.go", "			s.spread(e) // to whoever lacks it; this link still counts as a holder\n", "", "TestLateReceipt"},
 	{"who sends invalid rumors is cut off", "push.go", "!l.meter.invalid.take(s.now, maxInvalid, invalidPause)", "false", "TestInvalidCutsOff"},
+	{"and who sends what cannot be read", "link.go", "		s.cutOff(l, \"broke the protocol\")\n", "		_ = l\n", "TestBrokeCutsOff"},
 	{"only what there is room for is held", "store.go", "return st.held < maxHeld && st.heldBytes+r.Size() <= maxHeldBytes", "return true", "TestPushBusy"},
 	{"a newer version supersedes", "store.go", "return old != nil && !r.version().newer(old.version())", "return old != nil && false", "TestPushState"},
 	{"a full store evicts", "store.go", "for sh.kept > sh.limit || sh.keptBytes > sh.limitBytes {", "for false {", "TestEvictedStayAway"},

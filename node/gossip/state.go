@@ -198,6 +198,8 @@ func (s *State) Handle(now time.Time, ev Event, out *Actions) {
 		s.onModuleGone(ev)
 	case LinkUp:
 		s.onLinkUp(ev)
+	case Broke:
+		s.onBroke(ev)
 	case LinkDown:
 		s.onLinkDown(ev)
 	case SendDropped:

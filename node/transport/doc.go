@@ -24,11 +24,12 @@
 // directions, and the core is told once. So the core may rely on order and on
 // receipts by counting. A link that is ended in an orderly way is written out
 // first, and both sides see the end of each other's streams: what was queued
-// has been read. A peer that breaks the protocol is cut off at once.
+// has been read. A peer that breaks the protocol is cut off at once, and the core
+// is told, which decides whether it may come again.
 //
 // Nothing here decides anything about gossip. Events go to Config.Emit, in the
-// order LinkUp, Received …, LinkDown for every link, and one link of a peer
-// after the other. Emit may block: readers then wait, streams fill, and the
-// peer feels it. Sending never blocks: queues are bounded, and what does not
-// fit is handed back.
+// order LinkUp, Received …, Broke if the peer broke the protocol, LinkDown for
+// every link, and one link of a peer after the other. Emit may block: readers then
+// wait, streams fill, and the peer feels it. Sending never blocks: queues are
+// bounded, and what does not fit is handed back.
 package transport

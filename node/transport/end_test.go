@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
 )
@@ -48,6 +49,36 @@ func TestHangup(t *testing.T) {
 		} else if a.host.Network().Connectedness(b.host.ID()) != network.Connected {
 			t.Fatalf("round %d: an orderly end closes the connection", round)
 		}
+	}
+}
+
+// TestHangupAfterEnd: who has ended the link itself before it is hung up on loses its
+// connection, too, and it is known where it was although it may have closed that itself.
+func TestHangupAfterEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*stranger, *node, network.Stream){
+		"the link":       func(_ *stranger, _ *node, st network.Stream) { st.Reset() },
+		"the connection": func(s *stranger, n *node, _ network.Stream) { s.host.Network().ClosePeer(n.host.ID()) },
+		"by a violation": func(_ *stranger, _ *node, st network.Stream) { st.Write([]byte{0}) },
+	} {
+		at := make(chan ma.Multiaddr, 1)
+		n := newNode(t, newHost(t), func(c *Config, _ *timing, n *node) {
+			emit := c.Emit
+			c.Emit = func(ev gossip.Event) {
+				if down, ok := ev.(gossip.LinkDown); ok {
+					at <- n.Addr(down.Peer)
+					n.Hangup(down.Peer, "for the test", true)
+				}
+				emit(ev)
+			}
+		})
+		s := newStranger(t)
+		st := s.link(n, 1)
+		end(s, n, st)
+		if got, want := awaited(t, at, "the link does not end"), st.Conn().LocalMultiaddr(); got == nil || !got.Equal(want) {
+			t.Errorf("it ends %s: it was at %v, want %v", name, got, want)
+		}
+		awaitUnconnected(t, n.host, s.host)
 	}
 }
 

@@ -40,16 +40,16 @@ const (
 
 // code is what the peer is told about the end of a link.
 func code(why cause) network.StreamErrorCode {
-	switch why {
-	case endLeave, endClose:
+	switch {
+	case why == endLeave || why == endClose:
 		return network.StreamShutdown
-	case endReplaced:
+	case why == endReplaced:
 		return network.StreamSupplanted
-	case endFrame, endRumor, endLane:
+	case why.violation():
 		return network.StreamProtocolViolation
-	case endSlow:
+	case why == endSlow:
 		return codeSlow
-	case endStalled:
+	case why == endStalled:
 		return codeStalled
 	}
 	return network.StreamNoError

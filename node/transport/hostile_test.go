@@ -114,6 +114,10 @@ func TestViolations(t *testing.T) {
 				t.Errorf("%+v", m)
 			}
 			n.awaitDown(s.id())
+			broke := n.count(func(ev gossip.Event) bool { return ev == gossip.Broke{Peer: s.id()} })
+			if slow := c.reason == "stalled"; slow && broke != 0 || !slow && broke != 1 {
+				t.Errorf("the core was told %d times that it broke the protocol", broke)
+			}
 			if err := awaitEnd(t, st); err == io.EOF {
 				t.Error("the peer's stream was not reset")
 			}

@@ -87,8 +87,9 @@ type link struct {
 	how      manner
 	why      cause
 	err      error
-	hangUp   bool         // close its connections too,
-	keep     network.Conn // except this one
+	hangUp   bool           // close its connections too,
+	keep     network.Conn   // except this one
+	conns    []network.Conn // once the streams are closed
 }
 
 // newLink makes a link for a peer that has none and runs it: one that this node
@@ -122,7 +123,7 @@ func (t *Transport) newLink(p peer.ID, rem *remote, in *inbound) {
 	go l.run()
 }
 
-// run makes a link. It emits LinkUp or DialFailed, and conclude LinkDown; the link
+// run makes a link. It emits LinkUp or DialFailed, and conclude Broke and LinkDown; the link
 // gives way to the peer's next one after the last of them.
 func (l *link) run() {
 	t := l.t
@@ -162,6 +163,7 @@ func (l *link) run() {
 // makeWay is the last thing that a link does. One that the peer asked for does it no sooner
 // than the peer could have replaced it: who ends links gets new ones no faster.
 func (l *link) makeWay() {
+	l.disconnect()
 	l.t.mu.Lock()
 	dialled := l.dialled
 	l.t.mu.Unlock()
@@ -205,6 +207,9 @@ func (l *link) conclude() {
 	l.readers.Wait()
 	l.t.host.ConnManager().Unprotect(l.peer, LinkTag)
 	l.report(false)
+	if l.why.violation() {
+		l.t.cfg.Emit(gossip.Broke{Peer: gossip.PeerID(l.peer)})
+	}
 	l.t.cfg.Emit(gossip.LinkDown{Peer: gossip.PeerID(l.peer)})
 	l.makeWay()
 }
@@ -217,7 +222,7 @@ func (l *link) report(dial bool) {
 	why, err := l.why, l.err
 	t.mu.Unlock()
 	t.stats.ends[why].Add(1)
-	broke := errors.Is(err, ErrNetwork) || why == endFrame || why == endRumor || why == endLane
+	broke := errors.Is(err, ErrNetwork) || why.violation()
 	switch {
 	case broke && news && t.mayWarn():
 		log.Warnf("link to %s ended: %v", l.peer, err)
@@ -325,17 +330,29 @@ func (l *link) finish() {
 func (l *link) close() {
 	l.cancel()
 	l.t.mu.Lock()
-	streams, why, hangUp, keep := l.streams, l.why, l.hangUp, l.keep
+	streams, why := l.streams, l.why
 	l.streams = nil
+	for _, s := range streams {
+		if !slices.Contains(l.conns, s.Conn()) {
+			l.conns = append(l.conns, s.Conn())
+		}
+	}
 	l.t.mu.Unlock()
-	conns := make(map[network.Conn]bool)
 	for _, s := range streams {
 		abort(s, code(why))
-		conns[s.Conn()] = true
 	}
-	for c := range conns {
+	l.disconnect()
+}
+
+// disconnect closes the connections of a link whose streams are closed, if that was asked
+// for, before the peer's next link looks for one.
+func (l *link) disconnect() {
+	l.t.mu.Lock()
+	conns, keep, hangUp := l.conns, l.keep, l.hangUp
+	l.t.mu.Unlock()
+	for _, c := range conns {
 		if hangUp && c != keep {
-			l.t.forget(c) // before the peer's next link looks for a connection
+			l.t.forget(c)
 		}
 	}
 }

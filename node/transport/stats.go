@@ -72,6 +72,9 @@ const (
 	causes
 )
 
+// violation reports whether the peer sent what no honest one sends.
+func (c cause) violation() bool { return c == endFrame || c == endRumor || c == endLane }
+
 var causeNames = [causes]string{
 	"hangup", "leave", "close", "peer", "reset", "replaced", "slow", "stalled", "frame", "rumor", "lane", "open", "panic", "relay",
 	"too_many_streams", "no_hello", "other_network", "stale_stream",

@@ -236,7 +236,8 @@ func (t *Transport) Vouch(p gossip.PeerID, envelope []byte) { t.known.vouch(p, e
 
 // Hangup ends the link to a peer for a reason, which Failure will tell. What is
 // queued is written first, for up to 2 s; if now, only what is urgent, for up
-// to 0.5 s, and the connection is closed too. LinkDown follows in any case.
+// to 0.5 s, and the connection is closed too, also if the link has just ended by
+// itself. LinkDown follows in any case.
 func (t *Transport) Hangup(p gossip.PeerID, reason string, now bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
