@@ -1,6 +1,23 @@
 package transport
 
-import "time"
+import (
+	"sync/atomic"
+	"time"
+)
+
+// seldom lets something happen again only after a pause, which the clock that stamps rumors
+// does not lengthen when it is set back. Its zero value is ready.
+type seldom struct{ last atomic.Pointer[time.Time] }
+
+// may reports whether it may happen now, and counts it if so.
+func (s *seldom) may(now time.Time, pause time.Duration) bool {
+	last := s.last.Load()
+	if last != nil && now.Sub(*last) < pause {
+		return false
+	}
+	next := now
+	return s.last.CompareAndSwap(last, &next)
+}
 
 // clock is what a peer's hello told of the peer's clock.
 type clock struct {

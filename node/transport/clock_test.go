@@ -3,7 +3,55 @@ package transport
 import (
 	"testing"
 	"time"
+	"unsafe"
 )
+
+// A pause is as long as it should be, whatever becomes of the clock that shows the time.
+func TestSeldom(t *testing.T) {
+	const pause = 10 * time.Second
+	now := time.Now()
+	for name, set := range map[string]func(time.Time) time.Time{
+		"right":         func(at time.Time) time.Time { return at },
+		"set back":      func(at time.Time) time.Time { return setClock(at, -time.Hour) },
+		"put far ahead": func(at time.Time) time.Time { return setClock(at, time.Hour) },
+	} {
+		var s seldom
+		for _, step := range []struct {
+			at   time.Time
+			want bool
+		}{
+			{now, true},
+			{now, false},
+			{set(now.Add(pause - 1)), false},
+			{set(now.Add(pause)), true},
+			{set(now.Add(2*pause - 1)), false},
+			{set(now.Add(2 * pause)), true},
+		} {
+			if got := s.may(step.at, pause); got != step.want {
+				t.Errorf("the clock is %s: may at %v: %v", name, step.at.Sub(now), got)
+			}
+		}
+	}
+}
+
+// setClock is a reading of the clocks at t if the one on the wall was set by d, of which
+// package time makes none (gossip/sim/clock.go).
+func setClock(t time.Time, d time.Duration) time.Time {
+	wall := (*uint64)(unsafe.Pointer(&t)) // of its 64 bits 33 are seconds, 30 nanoseconds
+	*wall += uint64(int64(d/time.Second) << 30)
+	return t
+}
+
+// TestSetClock: setClock makes what package time would.
+func TestSetClock(t *testing.T) {
+	now := time.Now()
+	for _, d := range []time.Duration{-time.Hour, 0, time.Hour} {
+		at := setClock(now.Add(time.Minute), d)
+		if wall, steady := at.Round(0).Sub(now.Round(0)), at.Sub(now); wall != d+time.Minute || steady != time.Minute {
+			t.Errorf("set by %v a minute later, it is %v later on the wall and %v by the steady clock", d, wall, steady)
+		}
+	}
+}
 
 // What is told of a peer's clock holds for this node's clock as it is now.
 func TestClockThatIsSet(t *testing.T) {

@@ -57,7 +57,7 @@ type link struct {
 	out     [lanes]*lane
 	inbound chan *inbound // the peer's gossip stream, once
 	credit  atomic.Int32  // peer lists that the peer may send
-	offered atomic.Int64  // when its offers of peers were last looked at, Unix ns; 0 = never
+	offered seldom        // are its offers of peers looked at
 
 	announced chan struct{}   // closed when LinkUp has been emitted
 	ending    chan struct{}   // closed when the link is over

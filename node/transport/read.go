@@ -109,9 +109,7 @@ const offerPause = 10 * time.Second
 func (l *link) admit(m gossip.Message) bool {
 	switch m := m.(type) {
 	case *gossip.PeersRequest:
-		now := time.Now().UnixNano()
-		last := l.offered.Load()
-		if last != 0 && now-last < int64(offerPause) || !l.offered.CompareAndSwap(last, now) {
+		if !l.offered.may(time.Now(), offerPause) {
 			m.Records = nil // the request itself costs nothing
 		}
 		m.Records = l.verified(m.Records)

@@ -105,7 +105,7 @@ type Transport struct {
 	timing timing
 	stats  counters
 	muted  atomic.Bool // no more Received: the node is leaving
-	warned atomic.Int64
+	warned seldom
 	known  recordCache
 
 	ctx    context.Context // until Close
@@ -410,11 +410,7 @@ func (t *Transport) failed(p peer.ID, err error) bool {
 }
 
 // mayWarn limits what others can make a node write to its log.
-func (t *Transport) mayWarn() bool {
-	now := time.Now().UnixNano()
-	last := t.warned.Load()
-	return now-last >= int64(warnPause) && t.warned.CompareAndSwap(last, now)
-}
+func (t *Transport) mayWarn() bool { return t.warned.may(time.Now(), warnPause) }
 
 // warnPause is the shortest time between two warnings about peers.
 const warnPause = 5 * time.Second
