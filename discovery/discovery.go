@@ -15,7 +15,8 @@
 // keeping one of two peers waiting so that they do not dial each other at the
 // same instant need one place that sees all of it, and that is the consumer of
 // the stream. Two exceptions: a contact without a peer ID is called to ask for
-// its ID, and Kademlia's own look-ups connect to whom they ask.
+// its ID, and Kademlia's own look-ups connect to whom they ask. Nor does it end
+// connections, but for those whose own address this machine has lost (stranded.go).
 //
 // Candidates are hearsay. Anybody on the link can announce any address by
 // mDNS, so a candidate is worth a dial at most; who answers there is proved by
@@ -233,6 +234,8 @@ func (d *Discovery) Run(ctx context.Context) error {
 	defer stop()
 	var wg sync.WaitGroup
 	d.watch.look()
+	_, changed := d.watch.current()
+	wg.Go(func() { d.hangUpStranded(ctx, changed) })
 	wg.Go(func() { d.watch.run(ctx, d.cfg.PollInterval) })
 	if d.cfg.MDNS {
 		wg.Go(func() { d.mdns.run(ctx) })

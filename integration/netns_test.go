@@ -211,6 +211,28 @@ func TestNetnsOneAnnounceOneNotification(t *testing.T) {
 	}
 }
 
+// A machine that gets another address is linked with the others anew, by that one, before
+// they could find out by silence that it does not answer at the old one.
+func TestNetnsAnotherAddress(t *testing.T) {
+	const limit = 5 * time.Second
+	l := newLAN(t, 3)
+	ds := l.daemons(t)
+	awaitLinked(t, ds, integration.DefaultPatience)
+	catchUp(ds)
+	l.ip("-n", l.machines[0], "addr", "del", "10.78.0.1/24", "dev", "eth0")
+	l.ip("-n", l.machines[0], "addr", "add", "10.78.0.101/24", "dev", "eth0")
+	changed := time.Now()
+	ds[0].linked = make(map[string]time.Time) // what it had
+	for _, d := range ds[1:] {
+		delete(d.linked, ds[0].peer)
+	}
+	took := awaitLinked(t, ds, time.Minute).Sub(changed)
+	t.Logf("all neighbours again after %v", took.Round(time.Millisecond))
+	if took > limit {
+		t.Errorf("that is over %v", limit)
+	}
+}
+
 // A machine whose cable was pulled is back soon after it is plugged in again, and
 // so is what was announced meanwhile on both sides.
 func TestNetnsCableIsPulled(t *testing.T) {
