@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/integration"
+	"hearsay/node"
 	"hearsay/node/envelope"
 	"hearsay/node/gossip"
 	"hearsay/node/mail"
@@ -315,6 +316,49 @@ func TestPrivateLateAndRestarted(t *testing.T) {
 			t.Errorf("A knows of it %+v", sent)
 		}
 	})
+}
+
+// Who has been away for so long that nobody has a presence of it any more can be written
+// to, though it never was before, gets the message when back, and says so; whether it
+// left or was cut off.
+func TestPrivateWhileAway(t *testing.T) {
+	for name, away := range map[string]struct {
+		goes  func(*integration.Cluster)
+		comes func(*integration.Cluster)
+	}{
+		"left":    {func(c *integration.Cluster) { c.Stop(2) }, func(c *integration.Cluster) { c.Node(2).Start() }},
+		"cut off": {func(c *integration.Cluster) { c.Partition([]int{2}) }, func(c *integration.Cluster) { c.Heal() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, func(t *testing.T) {
+				c := peersters(t, 3, nil, integration.WithStateDir())
+				addPeer(c, 0, 1)
+				addPeer(c, 1, 2)
+				pass(10 * time.Second)
+				away.goes(c)
+				pass(30 * time.Minute)
+				for _, p := range c.Node(0).Running().Peers() {
+					if p.ID == c.Node(2).ID() && p.State != node.PeerKnown && p.State != node.PeerDown {
+						t.Fatalf("A still has a presence of C: %+v", p)
+					}
+				}
+				sent, err := c.Node(0).Running().Send(t.Context(), ids(c, 2), []byte("for when you are back"), mail.Options{})
+				if err != nil || sent.Deliveries[0].Way != mail.Relayed {
+					t.Fatalf("to one that is away: %+v, %v", sent, err)
+				}
+				pass(30 * time.Minute)
+				away.comes(c)
+				addPeer(c, 1, 2)
+				pass(30 * time.Second)
+				if letters, _ := readAll(t, c.Node(2).Running().Inbox(0)); len(letters) != 1 {
+					t.Errorf("C reads %d messages, want 1", len(letters))
+				}
+				if sent, _ := c.Node(0).Running().Sent(sent.ID); sent.Arrived() != 1 {
+					t.Errorf("A knows of it %+v", sent)
+				}
+			})
+		})
+	}
 }
 
 // A node that lost its key cannot read what was sealed to it, and the sender is

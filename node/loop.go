@@ -241,7 +241,8 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 		}
 		n.peerEvent(a)
 	case gossip.PeerKey:
-		n.mail.KeyKnown()
+		m, _ := n.core.Member(a.Peer)
+		n.mail.KeyKnown(peer.ID(a.Peer), m.Key)
 	case gossip.Learnt:
 		n.observed(Observed{ID: a.Rumor.ID, Rumor: rumorOf(a.Rumor), Via: peer.ID(a.From), Hops: int(a.Hops), Filled: a.Filled})
 	case gossip.Settled:

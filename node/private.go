@@ -71,10 +71,15 @@ func (n *Node) member(p peer.ID) (m gossip.MemberStatus, ok bool) {
 	return m, ok
 }
 
-func (n *Node) certificate(p peer.ID) []byte {
-	m, _ := n.member(p)
-	return m.Key
+// certificate is the certificate in a node's newest presence, nil if it has none, and
+// whether the node is here.
+func (n *Node) certificate(p peer.ID) (certificate []byte, here bool) {
+	m, ok := n.member(p)
+	return m.Key, ok && isHere(m)
 }
+
+// isHere reports whether a member has neither left nor been lost.
+func isHere(m gossip.MemberStatus) bool { return !m.Left && m.Lost.IsZero() }
 
 // reachable reports whether a node may be reached straight, and tells the host the
 // addresses of its presence.
@@ -83,7 +88,7 @@ func (n *Node) reachable(p peer.ID) bool {
 		return true
 	}
 	m, ok := n.member(p)
-	if !ok || m.Left || !m.Lost.IsZero() {
+	if !ok || !isHere(m) {
 		return false
 	}
 	if _, info, err := transport.OpenRecord(m.Record); err == nil && info.ID == p {

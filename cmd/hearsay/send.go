@@ -33,9 +33,14 @@ knows (four characters at least), or an alias (hearsay alias).
 To a node that can be reached the message goes straight, to others by a rumor that
 every node carries; it is told for each. Who got it says so, and that is waited
 for: 5 s, or as --wait says. Only with --wait is a receipt that is missing then
-exit code 5: who is away gets the message later. As long is waited for the key of
-a node that has only just come, or that this node, just started, has not heard of
-yet. --timeout, unless it is given, is a minute more than both waits together.`,
+exit code 5: who is away gets the message when back, within the lifetime of
+announcements. As long is waited for the key of a node that has only just come, or
+that this node, just started, has not heard of yet. --timeout, unless it is given,
+is a minute more than both waits together.
+
+Who is away can be written to for two days at least after it was last here, as long
+as this node runs. Of more than a thousand others it first forgets the keys of those
+with which it exchanged no messages.`,
 		Example: `  hearsay send 8Kg5tXwq "see you at eight"
   hearsay send alice bob "see you at eight"
   date | hearsay send alice -`,

@@ -51,7 +51,7 @@ func (m *maker) folderWithKey(name string) string {
 func (m *maker) mailOf(id *identity.Identity, keys *mail.Keys, cert []byte, relay func([]byte)) *mail.Mail {
 	return must[*mail.Mail](m)(mail.New(mail.Config{
 		Identity: id, Network: "hearsay", Keys: keys, Lifetime: time.Hour,
-		Certificate: func(libpeer.ID) []byte { return cert },
+		Certificate: func(libpeer.ID) ([]byte, bool) { return cert, true },
 		Reachable:   func(libpeer.ID) bool { return false },
 		Direct: func(context.Context, libpeer.ID, []byte) (direct.Answer, error) {
 			return 0, errors.New("not here")

@@ -4,7 +4,9 @@
 // # Two ways
 //
 // A message is sealed once to all its recipients (package envelope), with the keys
-// that their presences tell, certified by their hostkeys. To each recipient that
+// that their presences tell, certified by their hostkeys. The last certificate of a
+// node that is away is remembered, in memory, until it expires: at least two days
+// after it was made known ([certificateLife]). To each recipient that
 // can be reached it goes straight (package direct), and the recipient's answer says
 // that it arrived. For all others together one private rumor carries it, which
 // every node keeps and hands on, and of which each finds out whether it is for it
@@ -55,6 +57,7 @@
 //	maxReceipts                   receipts kept for readers
 //	maxOwed, maxAcknowledged      senders that wait for receipts, and messages of each
 //	receiptPause                  between two rumors with receipts of this node
+//	maxCertificates               nodes that can be written to while they are away: correspondents, and as many others
 //	maxFailed                     peers that could not be reached straight a while ago
 //
 // A receipt is never acknowledged, and a message is acknowledged once, however

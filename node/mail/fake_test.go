@@ -44,6 +44,7 @@ type person struct {
 	id      *identity.Identity
 	cfg     Config
 	cert    []byte
+	away    bool // nobody has a presence of it
 	end     func()
 	reader  *Reader
 	relayed int
@@ -68,15 +69,15 @@ func (p *post) start(who *person, dir string, store Store) *person {
 	self := who.id.ID()
 	who.cfg = Config{
 		Identity: who.id, Network: network, Keys: keys, Lifetime: time.Hour, Store: store,
-		Certificate: func(of peer.ID) []byte {
+		Certificate: func(of peer.ID) ([]byte, bool) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			for _, n := range p.nodes {
-				if n.id.ID() == of {
-					return n.cert
+				if n.id.ID() == of && !n.away {
+					return n.cert, true
 				}
 			}
-			return nil
+			return nil, false
 		},
 		Reachable: func(to peer.ID) bool { return p.cut == nil || !errors.Is(p.cut(self, to), errNotReachable) },
 		Direct: func(ctx context.Context, to peer.ID, sealed []byte) (direct.Answer, error) {
@@ -145,7 +146,18 @@ func (p *post) start(who *person, dir string, store Store) *person {
 }
 
 // certificate is the one that the node told last.
-func (n *person) certificate() []byte { return n.cfg.Certificate(n.id.ID()) }
+func (n *person) certificate() []byte {
+	c, _ := n.cfg.Certificate(n.id.ID())
+	return c
+}
+
+// goAway has a node end, and all others forget its presence.
+func (p *post) goAway(n *person) {
+	n.end()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n.away = true
+}
 
 // count is how many keys there are.
 func (k *Keys) count() int {

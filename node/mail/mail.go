@@ -41,8 +41,9 @@ type Config struct {
 	// Store keeps what must survive a restart; nil = nothing does.
 	Store Store
 	// Certificate is the certificate that a node's newest presence has, nil if there
-	// is none.
-	Certificate func(peer.ID) []byte
+	// is none, and whether the node is here. Of one that is here and has none, none that
+	// it told before is used.
+	Certificate func(peer.ID) (certificate []byte, here bool)
 	// Reachable reports whether it is worth trying to reach a node straight.
 	Reachable func(peer.ID) bool
 	// Direct brings an envelope straight to a node.
@@ -78,6 +79,7 @@ type Mail struct {
 	owed  owed
 	disk  disk
 
+	known    certificates
 	failed   failures
 	keys     keyNews
 	troubles troubles
@@ -150,6 +152,7 @@ func New(cfg Config) (*Mail, error) {
 		inbox:   newInbox(time.Now()),
 		sent:    newOutbox(),
 		owed:    newOwed(),
+		known:   newCertificates(),
 		failed:  failures{at: make(map[peer.ID]time.Time)},
 		keys:    keyNews{changed: make(chan struct{})},
 	}
@@ -273,6 +276,9 @@ func (m *Mail) take(from peer.ID, sealed []byte, way Way) direct.Answer {
 		return direct.Told
 	}
 	answer := m.tell(&Letter{ID: l.id, From: from, To: opened.Recipients, Text: l.body, Created: l.created, Received: now, Way: way}, l)
+	if answer == direct.Told {
+		m.correspond(from)
+	}
 	if answer == direct.Told && way == Relayed && l.flags&flagReceipt != 0 {
 		m.owe(from, l.id)
 	}

@@ -84,12 +84,12 @@ func TestKeyIsAwaited(t *testing.T) {
 			t.Errorf("with too little patience: %+v, %v after %v", sent.Deliveries, err, time.Since(began))
 		}
 		began = time.Now()
-		time.AfterFunc(time.Second, a.KeyKnown) // of another node
+		time.AfterFunc(time.Second, func() { a.KeyKnown(c.id.ID(), c.certificate()) })
 		time.AfterFunc(2*time.Second, func() {
 			p.mu.Lock()
 			b.cert = key
 			p.mu.Unlock()
-			a.KeyKnown()
+			a.KeyKnown(b.id.ID(), key)
 		})
 		sent, err = a.Send(t.Context(), to, []byte("here"), Options{Patience: time.Minute})
 		if err != nil || time.Since(began) != 2*time.Second || sent.Arrived() != 2 {

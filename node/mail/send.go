@@ -149,6 +149,7 @@ func (m *Mail) dispatch(ctx context.Context, sent *Sent, l *letter, relayOnly bo
 			m.settle(d, Nowhere, false, err.Error())
 			continue
 		}
+		m.known.keep(d.Peer, c.Bytes)
 		certificates = append(certificates, c)
 		able = append(able, d)
 	}
@@ -179,31 +180,19 @@ func (m *Mail) dispatch(ctx context.Context, sent *Sent, l *letter, relayOnly bo
 	return fmt.Errorf("%w: %s", ErrNobody, able[0].Problem)
 }
 
-// certificateOf is the certificate of a node's newest presence.
-func (m *Mail) certificateOf(p peer.ID, now time.Time) (*envelope.Certificate, error) {
-	b := m.cfg.Certificate(p)
-	if len(b) == 0 {
-		return nil, errors.New("no key of it is known: it is not here, or takes no private messages")
-	}
-	c, err := envelope.ParseCertificate(b, now)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("its key cannot be used: %w", err)
-	case c.Peer != p:
-		return nil, errors.New("its key is certified for another node")
-	}
-	return c, nil
-}
-
 // keyNews wakes those who wait for a key.
 type keyNews struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed, and made anew, with each key
 }
 
-// KeyKnown says that Config.Certificate has a key that it did not have before. It
-// does not block.
-func (m *Mail) KeyKnown() {
+// KeyKnown says that a node has told a certificate, which Config.Certificate has from
+// now on, as long as it knows a presence of the node; here it is remembered for longer.
+// It does not block.
+func (m *Mail) KeyKnown(of peer.ID, certificate []byte) {
+	if len(certificate) > 0 {
+		m.known.note(of, certificate)
+	}
 	m.keys.mu.Lock()
 	defer m.keys.mu.Unlock()
 	close(m.keys.changed)
