@@ -31,7 +31,8 @@ instead, and every rumor is declared valid.
 
 With --private the private messages to this node are printed instead (hearsay send
 is how they are sent): with the way by which they came in place of the type. With
---all those that are kept come first: the last 256 of up to 2 MiB.`,
+--all those that are kept come first: 256 of up to 2 MiB. Beyond that the oldest of
+whoever wrote most of them are forgotten.`,
 		Example: `  hearsay listen 1000
   hearsay listen 1000 1001 --count 1 --timeout 10s`,
 		Args: takes(0, -1),
@@ -108,7 +109,7 @@ func (a *app) listenPrivate(cmd *cobra.Command, most int, all bool) error {
 				return err
 			}
 			if m.Missed {
-				fmt.Fprintln(a.stderr, "messages are lost: this reader is too slow")
+				fmt.Fprintln(a.stderr, "messages are missing here: more came than are kept until they are read")
 			}
 			err = a.print(m, func(w io.Writer) {
 				fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", m.Received.Local().Format("15:04:05.000"), oneLine(m.Way), n.of(m.From), bytesOf(m.Size), quoteData(m.Data))

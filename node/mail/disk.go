@@ -109,10 +109,16 @@ func (m *Mail) difference() (changes []change, err error) {
 
 // has reports whether a record says what it is to say. A letter never changes.
 func has(record json.RawMessage, want any) bool {
-	times, ok := want.(toldTimes)
-	if !ok {
-		return true
+	switch want := want.(type) {
+	case toldTimes:
+		return says(record, want)
+	case uint64:
+		return says(record, want)
 	}
-	var is toldTimes
-	return json.Unmarshal(record, &is) == nil && is == times
+	return true
+}
+
+func says[T comparable](record json.RawMessage, want T) bool {
+	var is T
+	return json.Unmarshal(record, &is) == nil && is == want
 }

@@ -32,8 +32,9 @@
 //
 // # Readers
 //
-// Messages are kept for whoever reads here: the last [maxLetters] of at most
-// [maxLettersBytes] bytes, on the disk too. Of receipts the last [maxReceipts] are
+// Messages are kept for whoever reads here: [maxLetters] of at most [maxLettersBytes]
+// bytes, on the disk too. Beyond that the oldest of that sender go of whom most are kept,
+// so nobody's are pushed out by who writes more. Of receipts the last [maxReceipts] are
 // kept, in memory only; they take no room from messages. Every reader sees all that
 // is kept, from where it says, in the order in which it came, and is told where it
 // missed something.

@@ -15,7 +15,8 @@ import (
 
 const (
 	// maxLetters is how many messages are kept for readers, and maxLettersBytes how
-	// many bytes of text they have.
+	// many bytes of text they have. Beyond that the oldest of who has most go: no
+	// stranger pushes out what others wrote.
 	maxLetters      = 256
 	maxLettersBytes = 2 << 20
 	// maxReceipts is how many receipts are kept beside them: who sends to many must
@@ -74,6 +75,7 @@ type inbox struct {
 	events  []Event // ascending
 	letters int     // how many of them are letters
 	bytes   int     // of the letters' text
+	lost    uint64  // the greatest Seq of a letter that is not kept, 0 = none
 	seq     uint64
 	gap     uint64        // of the next event
 	cut     bool          // the journal had more letters than are kept
@@ -86,8 +88,17 @@ func newInbox(now time.Time) inbox {
 
 func letterKey(seq uint64) []byte { return binary.BigEndian.AppendUint64(nil, seq) }
 
-// load takes in a letter that the journal has, in order.
+// lostKey is where the journal has inbox.lost, beside the letters.
+const lostKey = "lost"
+
+// load takes in what the journal has, letters in order.
 func (b *inbox) load(key []byte, value json.RawMessage) error {
+	if string(key) == lostKey {
+		var lost uint64
+		err := json.Unmarshal(value, &lost)
+		b.lost = max(b.lost, lost)
+		return err
+	}
 	if len(key) != 8 {
 		return fmt.Errorf("a letter under the key %q", key)
 	}
@@ -106,12 +117,21 @@ func (b *inbox) load(key []byte, value json.RawMessage) error {
 
 // loaded is called once all is loaded. What there was before the first letter that is
 // kept, or before now, is not known: a reader that saw less may have missed something.
+// Of the letters between others that are not kept the last is known.
 func (b *inbox) loaded() {
+	b.seq = max(b.seq, b.lost)
 	if len(b.events) == 0 {
 		b.gap = b.seq
 		return
 	}
 	b.events[0].gap = b.events[0].Seq - 1
+	for i := range b.events {
+		if e := &b.events[i]; e.Seq > b.lost {
+			e.gap = max(e.gap, b.lost)
+			return
+		}
+	}
+	b.gap = max(b.gap, b.lost)
 }
 
 // put appends an event and returns those of its kind that there is no room for any
@@ -126,15 +146,43 @@ func (b *inbox) put(e Event) (forgotten []Event) {
 	return forgotten
 }
 
-// forget takes out the oldest letter, or the oldest receipt. There is a newer one.
+// forget takes out a letter, or the oldest receipt. There is a newer one.
 func (b *inbox) forget(letter bool) Event {
-	i := slices.IndexFunc(b.events, func(e Event) bool { return (e.Letter != nil) == letter })
+	i := slices.IndexFunc(b.events, func(e Event) bool { return e.Receipt != nil })
+	if letter {
+		i = b.leastMissed()
+	}
 	old := b.events[i]
+	if letter {
+		b.lost = max(b.lost, old.Seq)
+	}
 	b.count(old, -1)
 	b.events = slices.Delete(b.events, i, i+1)
 	next := &b.events[i]
 	next.gap = max(next.gap, old.Seq)
 	return old
+}
+
+// leastMissed is where the oldest letter of who has most is, by bytes if there are too
+// many of these. The last event, which has just come, is not that.
+func (b *inbox) leastMissed() (at int) {
+	has := make(map[peer.ID]int)
+	for _, e := range b.events {
+		switch {
+		case e.Letter == nil:
+		case b.bytes > maxLettersBytes:
+			has[e.Letter.From] += len(e.Letter.Text)
+		default:
+			has[e.Letter.From]++
+		}
+	}
+	at = -1
+	for i, e := range b.events[:len(b.events)-1] {
+		if e.Letter != nil && (at < 0 || has[e.Letter.From] > has[b.events[at].Letter.From]) {
+			at = i
+		}
+	}
+	return at
 }
 
 // count counts an event that is added, by 1, or taken out, -1.
@@ -150,8 +198,12 @@ func (b *inbox) count(e Event, by int) {
 func (b *inbox) addLetter(l *Letter) (changes []change) {
 	b.seq++
 	changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(b.seq), Value: l})
-	for _, old := range b.put(Event{Seq: b.seq, Letter: l}) {
+	forgotten := b.put(Event{Seq: b.seq, Letter: l})
+	for _, old := range forgotten {
 		changes = append(changes, change{Bucket: journal.Letters, Key: letterKey(old.Seq)})
+	}
+	if len(forgotten) > 0 {
+		changes = append(changes, change{Bucket: journal.Letters, Key: []byte(lostKey), Value: b.lost})
 	}
 	return changes
 }
@@ -162,9 +214,12 @@ func (b *inbox) addReceipt(r *Receipt) {
 	b.put(Event{Seq: b.seq, Receipt: r})
 }
 
-// records are the letters as the journal has them.
+// records are the letters, and lost, as the journal has them.
 func (b *inbox) records() map[string]any {
-	all := make(map[string]any, b.letters)
+	all := make(map[string]any, b.letters+1)
+	if b.lost > 0 {
+		all[lostKey] = b.lost
+	}
 	for _, e := range b.events {
 		if e.Letter != nil {
 			all[string(letterKey(e.Seq))] = e.Letter

@@ -1,13 +1,17 @@
 package mail
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // readNow is what a reader is told without waiting.
@@ -71,21 +75,50 @@ func TestMissed(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	m := &Mail{inbox: newInbox(time.Now())}
 	first := m.inbox.seq + 1
-	var letters, receipts []uint64 // all that there were
+	senders := []peer.ID{"one", "who writes as much", "another", "a stranger"}
+	text := make([]byte, MaxText)
+	var letters []Event   // that are to be kept
+	var receipts []uint64 // all that there were
+	write := func(from peer.ID, size int) {
+		l := &Letter{From: from, Text: text[:size]}
+		m.inbox.addLetter(l)
+		letters = append(letters, Event{Seq: m.inbox.seq, Letter: l})
+		for {
+			count, bytes, all := make(map[peer.ID]int), make(map[peer.ID]int), 0
+			for _, e := range letters {
+				count[e.Letter.From]++
+				bytes[e.Letter.From] += len(e.Letter.Text)
+				all += len(e.Letter.Text)
+			}
+			has := count
+			switch {
+			case all > maxLettersBytes:
+				has = bytes
+			case len(letters) <= maxLetters:
+				return
+			}
+			old := slices.MaxFunc(letters[:len(letters)-1], func(a, b Event) int {
+				return cmp.Or(cmp.Compare(has[a.Letter.From], has[b.Letter.From]), cmp.Compare(b.Seq, a.Seq))
+			})
+			letters = slices.DeleteFunc(letters, func(e Event) bool { return e.Seq == old.Seq })
+		}
+	}
 	kept := func(seq uint64) bool {
-		has := func(all []uint64, most int) bool { return slices.Contains(all[max(0, len(all)-most):], seq) }
-		return has(letters, maxLetters) || has(receipts, maxReceipts)
+		return slices.ContainsFunc(letters, func(e Event) bool { return e.Seq == seq }) || slices.Contains(receipts[max(0, len(receipts)-maxReceipts):], seq)
 	}
 	readers := make([]*Reader, 8)
 	for i := range readers {
 		readers[i] = m.ReadNew()
 	}
 	for range 60 {
-		letter := r.IntN(2) == 0
+		letter, large := r.IntN(2) == 0, r.IntN(3) == 0
 		for range r.IntN(150) {
 			if letter {
-				m.inbox.addLetter(&Letter{})
-				letters = append(letters, m.inbox.seq)
+				from, size := senders[min(r.IntN(2*len(senders)), len(senders)-1)], r.IntN(100)
+				if large {
+					size = r.IntN(MaxText)
+				}
+				write(from, size)
 			} else {
 				m.inbox.addReceipt(&Receipt{})
 				receipts = append(receipts, m.inbox.seq)
@@ -107,6 +140,71 @@ func TestMissed(t *testing.T) {
 			if e.Seq != next || e.Missed != missed {
 				t.Fatalf("event %d is read, missed %v; want %d, %v", e.Seq, e.Missed, next, missed)
 			}
+		}
+	}
+}
+
+// Whoever writes much pushes out nobody else's letters, on the disk neither; readers are
+// told where its own are missing, after a restart, too.
+func TestShares(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, a, b, _, reopen := withJournal(t)
+		stranger := p.add("", nil)
+		p.send(a, "first", Options{}, b)
+		large := strings.Repeat("x", MaxText)
+		for range maxLettersBytes/MaxText + 5 {
+			p.send(stranger, large, Options{}, b)
+		}
+		p.send(a, "second", Options{}, b)
+		for range maxLetters {
+			p.send(stranger, "x", Options{}, b)
+		}
+		p.send(a, "third", Options{}, b)
+		check := func(when string) {
+			t.Helper()
+			sameAsStore(t, b)
+			var texts []string
+			var missed []int
+			all := readNow(b.Read(0))
+			for i, e := range all {
+				if e.Letter.From == a.id.ID() {
+					texts = append(texts, string(e.Letter.Text))
+				}
+				if e.Missed {
+					missed = append(missed, i)
+				}
+			}
+			if len(all) != maxLetters || !slices.Equal(texts, []string{"first", "second", "third"}) {
+				t.Fatalf("%s: %d letters are kept, of one who wrote little %q", when, len(all), texts)
+			}
+			// All that is missing came after the first and before the third letter that is kept.
+			if !slices.Contains(missed, 2) || slices.ContainsFunc(missed, func(i int) bool { return i == 0 || i > 2 }) {
+				t.Errorf("%s: something is missed before %v", when, missed)
+			}
+			if rest := readNow(b.Read(all[1].Seq)); !rest[0].Missed {
+				t.Errorf("%s: a reader that comes again is not told that it missed something", when)
+			}
+		}
+		check("at once")
+		b.end()
+		reopen()
+		check("after a restart")
+	})
+}
+
+// What has just come stays, though nobody has as many bytes as its sender, or each has
+// written one.
+func TestNewestStays(t *testing.T) {
+	for _, size := range []int{0, MaxText - 1} {
+		m := &Mail{inbox: newInbox(time.Now())}
+		var forgotten []change
+		for i := 0; len(forgotten) == 0; i++ {
+			forgotten = m.inbox.addLetter(&Letter{From: peer.ID(fmt.Sprint(i)), Text: make([]byte, size)})[1:]
+		}
+		m.inbox.addLetter(&Letter{From: "the newest", Text: make([]byte, MaxText)})
+		all := readNow(m.Read(0))
+		if first, last := all[0].Letter.From, all[len(all)-1].Letter.From; first != "2" || last != "the newest" {
+			t.Errorf("of letters of %d bytes those from %q to %q are kept", size, first, last)
 		}
 	}
 }
