@@ -37,7 +37,7 @@ var mailRoutes = []route{
 		query: []param{{"id", "The message, 32 hexadecimal digits.", "", true}},
 		out:   Sent{}, handle: (*Server).getSent},
 	{method: "GET", path: "/v1/inbox", summary: "Private messages that came, and receipts, as they come.",
-		query:   []param{{"after", "Begin after the event with this ID; 0 = with all that are kept. Left out = with the next one.", uint64(0), false}},
+		query:   []param{{"after", "Begin after the event with this ID; 0, or more than any has had = with all that are kept. Left out = with the next one.", uint64(0), false}},
 		headers: []param{{"Last-Event-ID", "Begin after the event with this ID.", "", false}},
 		events: []event{opening, {"message", "A private message for this node.", PrivateMessage{}},
 			{"receipt", "A recipient has a message of this node's.", Receipt{}}}, handle: (*Server).getInbox},

@@ -56,15 +56,15 @@ type Receipt struct {
 
 // Event is what a reader is told: a message that came, or a receipt.
 type Event struct {
-	// Seq counts up, with gaps, over restarts too. A reader that comes again says
-	// the last one that it saw.
+	// Seq counts up, with gaps, over restarts too, unless the clock was set back before
+	// one. A reader that comes again says the last one that it saw.
 	Seq     uint64
 	Letter  *Letter  // or
 	Receipt *Receipt // one of them is nil
 	// Missed says that the reader missed events before this one, because more came
 	// than are kept; or may have, because the node was started again since it read,
-	// and has no message any more that is as old. Receipts are not kept over a start;
-	// that alone is not told.
+	// and has no message any more that is as old, or counts from less than the reader
+	// saw. Receipts are not kept over a start; that alone is not told.
 	Missed bool
 
 	gap uint64 // Seq of the last event before this one that is not kept, 0 = none
@@ -235,12 +235,22 @@ func (b *inbox) publish() {
 
 // Reader reads messages and receipts, from some point on.
 type Reader struct {
-	m     *Mail
-	after uint64 // 0 = it has seen nothing, and misses nothing before the first event
+	m      *Mail
+	after  uint64 // 0 = it has seen nothing, and misses nothing before the first event
+	missed bool   // and yet it does
 }
 
-// Read makes a reader of what is kept after the event with a number, 0 = of all.
-func (m *Mail) Read(after uint64) *Reader { return &Reader{m: m, after: after} }
+// Read makes a reader of what is kept after the event with a number, 0 = of all. It is
+// of all, too, if no event has had such a number since the node started: what was seen
+// was then counted by a clock that was ahead of today's.
+func (m *Mail) Read(after uint64) *Reader {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if after > m.inbox.seq {
+		return &Reader{m: m, missed: true}
+	}
+	return &Reader{m: m, after: after}
+}
 
 // ReadNew makes a reader of what comes from now on.
 func (m *Mail) ReadNew() *Reader {
@@ -273,8 +283,8 @@ func (r *Reader) poll() (Event, <-chan struct{}) {
 		if e.Seq <= r.after {
 			continue
 		}
-		e.Missed = r.after != 0 && e.gap > r.after
-		r.after = e.Seq
+		e.Missed = r.missed || r.after != 0 && e.gap > r.after
+		r.after, r.missed = e.Seq, false
 		return e, nil
 	}
 	return Event{}, b.changed

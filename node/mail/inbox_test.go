@@ -209,6 +209,36 @@ func TestNewestStays(t *testing.T) {
 	}
 }
 
+// After a start with a clock that is behind, a reader that comes again is told all that
+// is kept, and that it may have missed something; as soon as it has it reads on from there.
+func TestReaderIsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{t: t}
+		a, b := p.add("", nil), p.add("", nil)
+		p.send(a, "before", Options{}, b)
+		seen := readNow(b.Read(0))[0].Seq
+		b.mu.Lock()
+		b.inbox = newInbox(time.Now().Add(-time.Hour))
+		b.inbox.loaded()
+		b.mu.Unlock()
+		early := b.Read(seen)
+		p.send(a, "after", Options{}, b)
+		p.send(a, "later", Options{}, b)
+		for name, r := range map[string]*Reader{"that came first": early, "that comes now": b.Read(seen)} {
+			all := readNow(r)
+			if len(all) != 2 || !all[0].Missed || all[1].Missed {
+				t.Fatalf("a reader %s is told %+v", name, all)
+			}
+			if again := readNow(b.Read(all[0].Seq)); len(again) != 1 || again[0].Missed {
+				t.Errorf("going on it is told %+v", again)
+			}
+		}
+		if fresh := readNow(b.Read(0)); len(fresh) != 2 || fresh[0].Missed {
+			t.Errorf("a new reader is told %+v", fresh)
+		}
+	})
+}
+
 // A reader that comes again after a restart is told that it missed something if that
 // can be.
 func TestMissedOverRestart(t *testing.T) {
