@@ -26,14 +26,15 @@ type certificates struct {
 }
 
 func newCertificates() certificates {
-	lru := func() *simplelru.LRU {
-		l, err := simplelru.NewLRU(maxCertificates, nil)
-		if err != nil {
-			panic(err) // only of a size below 1
-		}
-		return l
+	return certificates{correspondents: newLRU(maxCertificates), others: newLRU(maxCertificates)}
+}
+
+func newLRU(size int) *simplelru.LRU {
+	l, err := simplelru.NewLRU(size, nil)
+	if err != nil {
+		panic(err) // only of a size below 1
 	}
-	return certificates{correspondents: lru(), others: lru()}
+	return l
 }
 
 // note remembers what a node told.

@@ -11,7 +11,8 @@
 // that it arrived. For all others together one private rumor carries it, which
 // every node keeps and hands on, and of which each finds out whether it is for it
 // by trying its key. Who gets it that way answers with a receipt: a letter of its
-// own, straight or by a rumor, for up to 64 messages at once.
+// own, straight or by a rumor, for up to 64 messages at once. So does its only recipient
+// that got it straight if the rumor follows, which says that the answer was not heard.
 //
 // Which way is taken is decided for each recipient: straight if it is connected or
 // an address of it is known, and did not fail within the last minute; if that gives
@@ -56,6 +57,7 @@
 //	maxTold, maxToldPeer          messages remembered (told.go)
 //	maxLetters, maxLettersBytes   messages kept for readers
 //	maxReceipts                   receipts kept for readers
+//	maxAnswers                    messages whose answers may not have been heard
 //	maxOwed, maxAcknowledged      senders that wait for receipts, and messages of each
 //	receiptPause                  between two rumors with receipts of this node
 //	maxCertificates               nodes that can be written to while they are away: correspondents, and as many others

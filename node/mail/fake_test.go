@@ -27,6 +27,8 @@ type post struct {
 	carried []carried
 	// cut says who cannot be reached straight, and how that shows; nil = everybody can.
 	cut func(from, to peer.ID) error
+	// late are those to whom messages come straight, and whose answers come too late.
+	late map[peer.ID]bool
 	// answer is what some answer to whatever is brought straight, and do not take.
 	answer map[peer.ID]direct.Answer
 	// relay is what is wrong with spreading rumors, nil = nothing.
@@ -94,7 +96,12 @@ func (p *post) start(who *person, dir string, store Store) *person {
 			}
 			for _, n := range p.nodes {
 				if n.id.ID() == to && n.end != nil {
-					return n.Receive(self, sealed), nil
+					answer := n.Receive(self, sealed)
+					if p.late[to] {
+						<-ctx.Done()
+						return 0, ctx.Err()
+					}
+					return answer, nil
 				}
 			}
 			return 0, errors.New("nobody is there")

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/simplelru"
 	logging "github.com/ipfs/go-log/v2"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -78,6 +79,8 @@ type Mail struct {
 	sent  outbox
 	owed  owed
 	disk  disk
+	// answers are the messages that came straight last, so that no receipt was owed.
+	answers *simplelru.LRU // by toldKey
 
 	known    certificates
 	failed   failures
@@ -152,6 +155,7 @@ func New(cfg Config) (*Mail, error) {
 		inbox:   newInbox(time.Now()),
 		sent:    newOutbox(),
 		owed:    newOwed(),
+		answers: newLRU(maxAnswers),
 		known:   newCertificates(),
 		failed:  failures{at: make(map[peer.ID]time.Time)},
 		keys:    keyNews{changed: make(chan struct{})},
@@ -279,7 +283,10 @@ func (m *Mail) take(from peer.ID, sealed []byte, way Way) direct.Answer {
 	if answer == direct.Told {
 		m.correspond(from)
 	}
-	if answer == direct.Told && way == Relayed && l.flags&flagReceipt != 0 {
+	// To one recipient a rumor goes only if its sender did not hear the answer of one that
+	// it reached straight. One to several may be for others, most of which answered.
+	if way == Relayed && l.flags&flagReceipt != 0 &&
+		(answer == direct.Told || answer == direct.Known && len(opened.Recipients) == 1 && m.answered(from, l.id)) {
 		m.owe(from, l.id)
 	}
 	return answer
@@ -295,6 +302,9 @@ func (m *Mail) tell(letter *Letter, l *letter) direct.Answer {
 	case old:
 		m.count.refused.Add(1)
 		return direct.Refused
+	}
+	if letter.Way == Direct {
+		m.answers.Add(toldKey{letter.From, l.id}, nil)
 	}
 	changes := append(m.told.note(letter.From, l), m.inbox.addLetter(letter)...)
 	// On the disk before anybody reads it or hears that it arrived. If that fails, a

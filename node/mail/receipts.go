@@ -25,6 +25,9 @@ const (
 	receiptPause = time.Second
 	// maxOwed is how many senders wait for receipts.
 	maxOwed = 256
+	// maxAnswers is of how many messages that came straight it is remembered, for the few
+	// seconds in which a rumor would follow that tells that the answer was not heard.
+	maxAnswers = 1024
 )
 
 // owed is the receipts that this node has to send.
@@ -53,6 +56,13 @@ func (m *Mail) owe(to peer.ID, id ID) {
 	case o.more <- struct{}{}:
 	default:
 	}
+}
+
+// answered reports, once, whether a message came straight, and so had an answer.
+func (m *Mail) answered(from peer.ID, id ID) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.answers.Remove(toldKey{from, id})
 }
 
 // next takes out the receipts for the sender that waits longest.

@@ -47,6 +47,48 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// Whose answer comes too late tells by a receipt, once, that it has what came by a rumor
+// again, unless the rumor may be for others alone.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{t: t}
+		a, b, far := p.add("", nil), p.add("", nil), p.add("", nil)
+		p.cut = func(_, to peer.ID) error {
+			if to == far.id.ID() {
+				return errNotReachable
+			}
+			return nil
+		}
+		p.late = map[peer.ID]bool{b.id.ID(): true}
+		for o, receipts := range map[Options]int{{}: 1, {NoReceipt: true}: 0} {
+			before := a.Counters()["mail_opened"]
+			sent := p.send(a, "x", o, b)
+			if d := sent.Deliveries[0]; d.Way != Relayed || !d.Arrived.IsZero() {
+				t.Fatalf("the answer is not late: %+v", d)
+			}
+			p.tell(p.carried[0])
+			time.Sleep(time.Minute)
+			p.tell(p.carried[0])
+			time.Sleep(time.Minute)
+			want(t, b, "x")
+			_, told := a.got(t)
+			came := a.Counters()["mail_opened"] - before
+			if now, _ := a.Sent(sent.ID); told != receipts || came != uint64(receipts) || now.Arrived() != receipts {
+				t.Errorf("with %+v: %d receipts came, of which %d are told; %+v", o, came, told, now.Deliveries)
+			}
+			p.carried = nil
+		}
+		p.late = nil
+		before := a.Counters()["mail_opened"]
+		p.send(a, "for both", Options{}, b, far)
+		time.Sleep(time.Minute)
+		want(t, b, "for both")
+		if _, receipts := a.got(t); receipts != 1 || a.Counters()["mail_opened"] != before+1 {
+			t.Errorf("%d receipts, want that of who got it by the rumor", receipts)
+		}
+	})
+}
+
 // Send fails if no recipient can be written to, for whatever reasons, and not if one
 // can be.
 func TestNobody(t *testing.T) {
