@@ -17,6 +17,9 @@ import (
 // exchanged messages with, and as many of others.
 const maxCertificates = 1024
 
+// errNoKey: there is nothing to seal to.
+var errNoKey = errors.New("no key of it is known: it has not been here since this node started, or takes no private messages")
+
 // certificates are the ones that nodes told last, for when they are away: a presence is
 // forgotten minutes after its node has gone, and what is sent then waits for hours. Those
 // of correspondents are kept apart, so that no crowd that comes pushes them out.
@@ -81,7 +84,7 @@ func (m *Mail) toldBy(p peer.ID) []byte {
 func (m *Mail) certificateOf(p peer.ID, now time.Time) (*envelope.Certificate, error) {
 	b := m.toldBy(p)
 	if len(b) == 0 {
-		return nil, errors.New("no key of it is known: it has not been here since this node started, or takes no private messages")
+		return nil, errNoKey
 	}
 	c, err := envelope.ParseCertificate(b, now)
 	switch {

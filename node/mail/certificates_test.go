@@ -75,3 +75,36 @@ func TestAway(t *testing.T) {
 		want(t, b, "while away")
 	})
 }
+
+// Who hears of a sender only after its message sends the receipt then. Of those that never
+// are heard of there are only so many.
+func TestReceiptWaitsForKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{t: t, cut: unreachable}
+		a, b := p.add("", nil), p.add("", nil)
+		set := func(certificate []byte) (before []byte) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			before, a.cert = a.cert, certificate
+			return before
+		}
+		key := set(nil)
+		sent := p.send(a, "x", Options{}, b)
+		time.Sleep(3 * sweepPause)
+		if _, receipts := a.got(t); receipts != 0 {
+			t.Error("there is a receipt for one whose key is not known")
+		}
+		set(key)
+		time.Sleep(sweepPause + receiptDelay + receiptJitter)
+		if now, _ := a.Sent(sent.ID); now.Arrived() != 1 || b.relayed != 1 {
+			t.Errorf("with its key: %+v, %d rumors", now.Deliveries, b.relayed)
+		}
+		for i := range maxOwed + 3 {
+			b.putOff(peer.ID(fmt.Sprint(i)), []ID{{1}, {2}})
+		}
+		b.putOff(peer.ID(fmt.Sprint(maxOwed)), make([]ID, maxAcknowledged))
+		if n, lost := b.owed.keyless.Len(), b.Counters()["mail_receipts_lost"]; n != maxOwed || lost != 3*2+2 {
+			t.Errorf("%d senders wait, and %d receipts are lost, want %d, 8", n, lost, maxOwed)
+		}
+	})
+}

@@ -58,7 +58,7 @@
 //	maxLetters, maxLettersBytes   messages kept for readers
 //	maxReceipts                   receipts kept for readers
 //	maxAnswers                    messages whose answers may not have been heard
-//	maxOwed, maxAcknowledged      senders that wait for receipts, and messages of each
+//	maxOwed, maxAcknowledged      senders that wait for receipts, and as many whose keys are not known; messages of each
 //	receiptPause                  between two rumors with receipts of this node
 //	maxCertificates               nodes that can be written to while they are away: correspondents, and as many others
 //	maxFailed                     peers that could not be reached straight a while ago

@@ -62,7 +62,8 @@ const (
 	// many bytes they have: what a node carries for others (package gossip).
 	maxOpening      = 4096
 	maxOpeningBytes = 16 << 20
-	// sweepPause is how often what expired is forgotten, and keys are looked at.
+	// sweepPause is how often what expired is forgotten, keys are looked at, and receipts
+	// are tried again for which there was no key.
 	sweepPause = time.Minute
 )
 
@@ -224,6 +225,7 @@ func (m *Mail) sweep(now time.Time) {
 	steady := m.started.Add(time.Since(m.started))
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.oweAgain()
 	m.save(m.told.expire(time.UnixMilli(min(now.UnixMilli(), steady.UnixMilli()))))
 }
 
@@ -283,8 +285,10 @@ func (m *Mail) take(from peer.ID, sealed []byte, way Way) direct.Answer {
 	if answer == direct.Told {
 		m.correspond(from)
 	}
-	// To one recipient a rumor goes only if its sender did not hear the answer of one that
-	// it reached straight. One to several may be for others, most of which answered.
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// A rumor to one recipient says that its sender heard no answer. One to several may be
+	// for the others.
 	if way == Relayed && l.flags&flagReceipt != 0 &&
 		(answer == direct.Told || answer == direct.Known && len(opened.Recipients) == 1 && m.answered(from, l.id)) {
 		m.owe(from, l.id)

@@ -3,10 +3,12 @@ package mail
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	mrand "math/rand/v2"
 	"time"
 
+	"github.com/hashicorp/golang-lru/simplelru"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"hearsay/node/direct"
@@ -23,7 +25,8 @@ const (
 	// a proof of work, and all others room. Somebody who cannot be reached and sends
 	// to many could make them answer all at once.
 	receiptPause = time.Second
-	// maxOwed is how many senders wait for receipts.
+	// maxOwed is how many senders wait for receipts, and as many more whose keys are not
+	// known.
 	maxOwed = 256
 	// maxAnswers is of how many messages that came straight it is remembered, for the few
 	// seconds in which a rumor would follow that tells that the answer was not heard.
@@ -35,33 +38,67 @@ type owed struct {
 	of    map[peer.ID][]ID
 	order []peer.ID
 	more  chan struct{} // holds one element if there is something to do
+
+	// keyless are those to be tried again for senders whose keys were not known: who was
+	// away may get messages before it hears who is here.
+	keyless *simplelru.LRU // []ID by peer.ID
 }
 
-func newOwed() owed { return owed{of: make(map[peer.ID][]ID), more: make(chan struct{}, 1)} }
+func newOwed() owed {
+	return owed{of: make(map[peer.ID][]ID), more: make(chan struct{}, 1), keyless: newLRU(maxOwed)}
+}
 
-// owe sees to a receipt for a message that came by a rumor.
-func (m *Mail) owe(to peer.ID, id ID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
+// owe sees to receipts for messages that came by a rumor. m.mu is held.
+func (m *Mail) owe(to peer.ID, ids ...ID) {
 	o := &m.owed
-	switch ids := o.of[to]; {
-	case ids == nil && len(o.of) >= maxOwed, len(ids) >= maxAcknowledged:
-		m.count.receiptsLost.Add(1)
+	before := o.of[to]
+	if before == nil && len(o.of) >= maxOwed {
+		m.count.receiptsLost.Add(uint64(len(ids)))
 		return
-	case ids == nil:
+	}
+	if before == nil {
 		o.order = append(o.order, to)
 	}
-	o.of[to] = append(o.of[to], id)
+	o.of[to] = m.asMany(append(before, ids...))
 	select {
 	case o.more <- struct{}{}:
 	default:
 	}
 }
 
-// answered reports, once, whether a message came straight, and so had an answer.
-func (m *Mail) answered(from peer.ID, id ID) bool {
+// asMany is as many as one receipt acknowledges.
+func (m *Mail) asMany(ids []ID) []ID {
+	n := min(len(ids), maxAcknowledged)
+	m.count.receiptsLost.Add(uint64(len(ids) - n))
+	return ids[:n]
+}
+
+// putOff keeps receipts for a sender whose key is not known.
+func (m *Mail) putOff(to peer.ID, ids []ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	waiting := m.owed.keyless
+	if before, ok := waiting.Peek(to); ok {
+		ids = m.asMany(append(before.([]ID), ids...))
+	} else if waiting.Len() >= maxOwed {
+		_, lost, _ := waiting.RemoveOldest()
+		m.count.receiptsLost.Add(uint64(len(lost.([]ID))))
+	}
+	waiting.Add(to, ids)
+}
+
+// oweAgain has those that were put off tried again, if there is room. m.mu is held.
+func (m *Mail) oweAgain() {
+	waiting := m.owed.keyless
+	for waiting.Len() > 0 && len(m.owed.of) < maxOwed {
+		to, ids, _ := waiting.RemoveOldest()
+		m.owe(to.(peer.ID), ids.([]ID)...)
+	}
+}
+
+// answered reports, once, whether a message came straight, and so had an answer. m.mu is
+// held.
+func (m *Mail) answered(from peer.ID, id ID) bool {
 	return m.answers.Remove(toldKey{from, id})
 }
 
@@ -121,6 +158,10 @@ func (m *Mail) acknowledge(ctx context.Context, to peer.ID, ids []ID) (relayed b
 		l.body = append(l.body, id[:]...)
 	}
 	c, err := m.certificateOf(to, now)
+	if errors.Is(err, errNoKey) {
+		m.putOff(to, ids)
+		return false
+	}
 	var sealed []byte
 	if err == nil {
 		sealed, err = envelope.Seal(envelope.About{Network: m.cfg.Network, Origin: m.self}, m.cfg.Identity, []*envelope.Certificate{c}, l.encode())
