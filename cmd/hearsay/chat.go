@@ -19,8 +19,15 @@ import (
 	"hearsay/node/mail"
 )
 
-// chatType is the data type that people talk on who have not agreed on another.
-const chatType = 1000
+const (
+	// chatType is the data type that people talk on who have not agreed on another.
+	chatType = 1000
+	// chatGrace is how long what was typed before may take when Ctrl-C or Ctrl-D ends
+	// the chat.
+	chatGrace = 2 * time.Second
+	// maxTyped is how many lines can be typed ahead while the node answers.
+	maxTyped = 1000
+)
 
 func (a *app) chatCommand() *cobra.Command {
 	var dataType uint16
@@ -51,7 +58,7 @@ all that is not printable as an escape. With --json every event is one line.`,
 				return err
 			}
 			defer c.Close()
-			t := &chat{app: a, c: c, dataType: dataType, linger: linger, end: cancel}
+			t := &chat{app: a, c: c, dataType: dataType, linger: linger, answer: announceTimeout, end: cancel}
 			err = t.run(ctx)
 			if errors.Is(err, context.Canceled) {
 				return nil // Ctrl-C is how it ends
@@ -70,6 +77,7 @@ type chat struct {
 	c        *control.Client
 	dataType uint16
 	linger   time.Duration
+	answer   time.Duration // how long the node may take to do what a line says
 	end      context.CancelFunc
 	self     string // the node's peer ID
 
@@ -113,7 +121,7 @@ func (t *chat) run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- t.followRumors(rumors.Next, t.rumor) }()
 	go func() { failed <- t.followMail(inbox) }()
-	for {
+	for ctx.Err() == nil {
 		select {
 		case line, ok := <-lines:
 			if !ok {
@@ -125,9 +133,9 @@ func (t *chat) run(ctx context.Context) error {
 		case err := <-failed:
 			return err
 		case <-ctx.Done():
-			return nil
 		}
 	}
+	return nil
 }
 
 // lingering listens on after the end of the input.
@@ -146,10 +154,10 @@ func (t *chat) lingering(ctx context.Context, failed <-chan error) error {
 // input gives what is typed, line by line; on a terminal with a prompt, editing and
 // a history. The channel is closed at the end.
 func (t *chat) input() (lines <-chan string, end func(), err error) {
-	c := make(chan string)
 	in, ok := t.stdin.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) || !isTerminal(t.stdout) || t.json {
 		t.out = t.stdout
+		c := make(chan string)
 		go func() {
 			defer close(c)
 			scan := bufio.NewScanner(t.stdin)
@@ -176,11 +184,16 @@ func (t *chat) input() (lines <-chan string, end func(), err error) {
 	resize()
 	stop := onResize(resize)
 	t.out = terminal // whose Write keeps the line that is being typed
+	t.linger = 0
+	// With room for lines, so that Ctrl-C, which is no signal here, is read while the
+	// node takes its time for one.
+	c := make(chan string, maxTyped)
 	go func() {
 		defer close(c)
 		for {
 			line, err := terminal.ReadLine()
 			if err != nil { // Ctrl-C and Ctrl-D, too
+				time.AfterFunc(chatGrace, t.end)
 				return
 			}
 			c <- line
@@ -213,6 +226,12 @@ func (t *chat) tell(event string, data any, format string, args ...any) {
 
 // complain tells that something did not work; the chat goes on.
 func (t *chat) complain(err error) {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		err = &failure{exitTimeout, fmt.Errorf("the node has not answered in %v", t.answer), "see how it is: hearsay health"}
+	case errors.Is(err, context.Canceled):
+		err = fail("", "the chat ended before the node answered")
+	}
 	f := classify(err)
 	if t.json {
 		t.report(err)
@@ -293,8 +312,10 @@ func (t *chat) recipients(m control.PrivateMessage) string {
 	return who
 }
 
-// obey does what a line says.
+// obey does what a line says, within t.answer.
 func (t *chat) obey(ctx context.Context, line string) (quit bool) {
+	ctx, cancel := context.WithTimeout(ctx, t.answer)
+	defer cancel()
 	line = strings.TrimSpace(line)
 	command, rest, _ := strings.Cut(line, " ")
 	switch {

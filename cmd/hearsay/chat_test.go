@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hearsay/node/control"
 )
 
 // openTerminal makes a pseudo-terminal: what is written to ours is typed at theirs.
@@ -82,23 +86,23 @@ func (s *screen) await(t *testing.T, what string) {
 	}
 }
 
-// On a terminal a line is edited before it is sent, a rumor that comes meanwhile
-// does not disturb it, and the terminal is given back as it was.
-func TestChatOnTerminal(t *testing.T) {
+// startNode runs a node that is alone, until the test's end; hearsay are commands of it.
+func startNode(t *testing.T) (run *exec.Cmd, hearsay func(args ...string) *exec.Cmd) {
+	t.Helper()
 	dir := t.TempDir()
 	ini := filepath.Join(dir, "node.ini")
 	err := os.WriteFile(ini, []byte("[hearsay]\nnetwork = terminal-test\nstate_dir = "+dir+"\nmdns = false\nkademlia = false\n[gossip]\np2p_address = 127.0.0.1:0\napi_address = off\n"), 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
-	hearsay := func(args ...string) *exec.Cmd {
+	hearsay = func(args ...string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "hearsay", append(args, "-c", ini)...)
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		cmd.WaitDelay = 10 * time.Second
 		cmd.Env = append(os.Environ(), "HOME="+dir, "TERM=xterm", "NO_COLOR=")
 		return cmd
 	}
-	run := hearsay("run")
+	run = hearsay("run")
 	node := new(screen)
 	out, err := run.StdoutPipe()
 	if err != nil {
@@ -107,9 +111,43 @@ func TestChatOnTerminal(t *testing.T) {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { run.Process.Signal(os.Interrupt); run.Wait() }()
+	t.Cleanup(func() { run.Wait() }) // the end of the test's context interrupts it
 	go node.follow(out.(*os.File))
 	node.await(t, "Ctrl-C ends it")
+	return run, hearsay
+}
+
+// startChat runs a chat on a terminal and waits until it is ready. end awaits its end,
+// for which what is said is the reason.
+func startChat(t *testing.T, chat *exec.Cmd, ours, theirs *os.File) (shown *screen, end func(reason string)) {
+	t.Helper()
+	chat.Stdin, chat.Stdout, chat.Stderr = theirs, theirs, theirs
+	if err := chat.Start(); err != nil {
+		t.Fatal(err)
+	}
+	shown = new(screen)
+	go shown.follow(ours)
+	ended := make(chan error, 1)
+	go func() { ended <- chat.Wait() }()
+	shown.await(t, "You are 12D3KooW")
+	shown.await(t, "> ")
+	return shown, func(reason string) {
+		t.Helper()
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Errorf("chat ended with %v", err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("%s does not end it", reason)
+		}
+	}
+}
+
+// On a terminal a line is edited before it is sent, a rumor that comes meanwhile
+// does not disturb it, and the terminal is given back as it was: at once, --linger or not.
+func TestChatOnTerminal(t *testing.T) {
+	_, hearsay := startNode(t)
 	listen := hearsay("listen", "1000", "--count", "1")
 	heard := new(bytes.Buffer)
 	listen.Stdout = heard
@@ -129,15 +167,7 @@ func TestChatOnTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chat := hearsay("chat")
-	chat.Stdin, chat.Stdout, chat.Stderr = theirs, theirs, theirs
-	if err := chat.Start(); err != nil {
-		t.Fatal(err)
-	}
-	shown := new(screen)
-	go shown.follow(ours)
-	shown.await(t, "You are 12D3KooW")
-	shown.await(t, "> ")
+	shown, end := startChat(t, hearsay("chat", "--linger", "1h"), ours, theirs)
 	ours.WriteString("hello wrld\x1b[D\x1b[D\x1b[D") // and three to the left
 	shown.await(t, "wrld")
 	ours.WriteString("o\r")
@@ -146,19 +176,58 @@ func TestChatOnTerminal(t *testing.T) {
 	}
 	ours.WriteString("/help\r")
 	shown.await(t, "/msg PEER TEXT   say it to one node only")
-	ours.WriteString("\x04") // Ctrl-D
-	ended := make(chan error, 1)
-	go func() { ended <- chat.Wait() }()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Errorf("chat ended with %v", err)
-		}
-	case <-time.After(patience):
-		t.Fatal("Ctrl-D does not end it")
-	}
+	ours.WriteString("\x04")
+	end("Ctrl-D")
 	after, err := unix.IoctlGetTermios(int(theirs.Fd()), unix.TCGETS)
 	if err != nil || *after != *before {
 		t.Errorf("the terminal is %+v, was %+v (%v)", after, before, err)
+	}
+}
+
+// Ctrl-C ends a chat whose node hangs, also if more lines were typed meanwhile.
+func TestChatWithHungNode(t *testing.T) {
+	node, hearsay := startNode(t)
+	ours, theirs := openTerminal(t)
+	shown, end := startChat(t, hearsay("chat"), ours, theirs)
+	node.Process.Signal(unix.SIGSTOP)
+	defer node.Process.Signal(unix.SIGCONT)
+	if err := unix.Waitid(unix.P_PID, node.Process.Pid, nil, unix.WSTOPPED, nil); err != nil { // none of its threads goes on
+		t.Fatal(err)
+	}
+	ours.WriteString("one\rtwo\rthree\r\x03")
+	end("Ctrl-C")
+	shown.await(t, "! the chat ended before the node answered")
+}
+
+// A node that does not answer does not keep a chat from the next line.
+func TestChatTime(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // where nobody accepts anything
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	dir := t.TempDir()
+	file := fmt.Sprintf(`{"version": 1, "address": %q, "token": "x", "pid": 1}`, l.Addr())
+	if err := os.WriteFile(filepath.Join(dir, control.FileName), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := control.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, line := range []string{"hello", "/msg somebody hello", "/peers"} {
+		out := new(bytes.Buffer)
+		chat := &chat{app: &app{}, c: c, answer: time.Millisecond, out: out}
+		told := make(chan bool)
+		go func() { told <- chat.obey(t.Context(), line) }()
+		select {
+		case <-told:
+		case <-time.After(patience):
+			t.Fatalf("%s: waits for ever", line)
+		}
+		if want := "! the node has not answered in 1ms (see how it is: hearsay health)\n"; out.String() != want {
+			t.Errorf("%s: %q", line, out)
+		}
 	}
 }
