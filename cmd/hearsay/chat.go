@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,8 @@ const (
 	chatGrace = 2 * time.Second
 	// maxTyped is how many lines can be typed ahead while the node answers.
 	maxTyped = 1000
+	// maxLine is what is read at most of a line, in bytes; less of it can be said.
+	maxLine = 1 << 20
 )
 
 func (a *app) chatCommand() *cobra.Command {
@@ -45,8 +48,9 @@ command:
   /quit             end; so do Ctrl-D and Ctrl-C
 
 PEER is what hearsay send takes. Input that is no terminal is read line by line;
-chat ends with it, --linger later. Whatever others send is shown on one line, with
-all that is not printable as an escape. With --json every event is one line.`,
+chat ends with it, --linger later. What a line could not do is told on standard
+error then, and is a failure in the end. Whatever others send is shown on one line,
+with all that is not printable as an escape. With --json every event is one line.`,
 		Example: `  hearsay chat
   echo "dinner is ready" | hearsay chat`,
 		Args: takes(0, 0),
@@ -81,6 +85,11 @@ type chat struct {
 	end      context.CancelFunc
 	self     string // the node's peer ID
 
+	prompt   bool     // somebody types, and sees at once what does not work
+	readErr  error    // why the lines ended before the input did; settled when they have ended
+	failures int      // lines that did not work where nobody types
+	first    *failure // the first of them
+
 	mu    sync.Mutex // of what follows, and of lines written
 	names *names
 	out   io.Writer // where lines go: beside the prompt, if there is one
@@ -89,7 +98,7 @@ type chat struct {
 // chatEvent is a line of chat --json.
 type chatEvent struct {
 	Version int    `json:"version"`
-	Event   string `json:"event"` // rumor, message, receipt, sent
+	Event   string `json:"event"` // rumor, message, receipt, sent, peers, help
 	Data    any    `json:"data"`
 }
 
@@ -121,10 +130,21 @@ func (t *chat) run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- t.followRumors(rumors.Next, t.rumor) }()
 	go func() { failed <- t.followMail(inbox) }()
+	if err := t.converse(ctx, lines, failed); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return t.outcome()
+}
+
+// converse does what lines say until they or ctx end, and some time more.
+func (t *chat) converse(ctx context.Context, lines <-chan string, failed <-chan error) error {
 	for ctx.Err() == nil {
 		select {
 		case line, ok := <-lines:
 			if !ok {
+				if t.readErr != nil {
+					t.complain(t.readErr)
+				}
 				return t.lingering(ctx, failed)
 			}
 			if quit := t.obey(ctx, line); quit {
@@ -136,6 +156,14 @@ func (t *chat) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// outcome is the failure of lines that did not work, each of which has been told.
+func (t *chat) outcome() error {
+	if t.failures == 0 {
+		return nil
+	}
+	return &failure{t.first.code, fmt.Errorf("%s did not work", count(t.failures, "line")), "why is told above"}
 }
 
 // lingering listens on after the end of the input.
@@ -161,9 +189,12 @@ func (t *chat) input() (lines <-chan string, end func(), err error) {
 		go func() {
 			defer close(c)
 			scan := bufio.NewScanner(t.stdin)
-			scan.Buffer(nil, 1<<20)
+			scan.Buffer(nil, maxLine)
 			for scan.Scan() {
 				c <- scan.Text()
+			}
+			if t.readErr = scan.Err(); errors.Is(t.readErr, bufio.ErrTooLong) {
+				t.readErr = fail("split it: one announcement carries at most 65,527 bytes", "a line is longer than 1 MiB; neither it nor what follows was read")
 			}
 		}()
 		return c, func() {}, nil
@@ -184,7 +215,7 @@ func (t *chat) input() (lines <-chan string, end func(), err error) {
 	resize()
 	stop := onResize(resize)
 	t.out = terminal // whose Write keeps the line that is being typed
-	t.linger = 0
+	t.prompt, t.linger = true, 0
 	// With room for lines, so that Ctrl-C, which is no signal here, is read while the
 	// node takes its time for one.
 	c := make(chan string, maxTyped)
@@ -224,7 +255,8 @@ func (t *chat) tell(event string, data any, format string, args ...any) {
 	json.NewEncoder(t.out).Encode(chatEvent{control.Version, event, data})
 }
 
-// complain tells that something did not work; the chat goes on.
+// complain tells that something did not work: who types at once, others on standard
+// error and in the end. The chat goes on.
 func (t *chat) complain(err error) {
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -233,8 +265,10 @@ func (t *chat) complain(err error) {
 		err = fail("", "the chat ended before the node answered")
 	}
 	f := classify(err)
-	if t.json {
-		t.report(err)
+	if !t.prompt {
+		t.report(f)
+		t.failures++
+		t.first = cmp.Or(t.first, f)
 		return
 	}
 	text := oneLine(f.Error())
@@ -323,18 +357,19 @@ func (t *chat) obey(ctx context.Context, line string) (quit bool) {
 	case command == "/quit":
 		return true
 	case command == "/help":
-		t.say("/msg PEER TEXT   say it to one node only\n/peers           who is here\n/quit            end")
+		const help = "/msg PEER TEXT   say it to one node only\n/peers           who is here\n/quit            end"
+		t.tell("help", help, "%s", help)
 	case command == "/peers":
 		t.peers(ctx)
 	case command == "/msg":
 		to, text, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		if text = strings.TrimSpace(text); text == "" {
-			t.say("! say /msg PEER TEXT")
+			t.complain(fail("say /msg PEER TEXT", "there is nothing to say, or nobody to say it to"))
 			break
 		}
 		t.message(ctx, to, text)
 	case strings.HasPrefix(line, "/") && !strings.HasPrefix(line, "//"):
-		t.say("! there is no command %s; see /help, or write // for a text that begins with /", oneLine(command))
+		t.complain(fail("see /help, or write // for a text that begins with /", "there is no command %s", command))
 	default:
 		if strings.HasPrefix(line, "//") {
 			line = line[1:]
@@ -380,6 +415,10 @@ func (t *chat) peers(ctx context.Context) {
 	peers, err := t.c.Peers(ctx)
 	if err != nil {
 		t.complain(err)
+		return
+	}
+	if t.json {
+		t.tell("peers", peers, "")
 		return
 	}
 	n := 0

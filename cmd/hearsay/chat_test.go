@@ -218,7 +218,7 @@ func TestChatTime(t *testing.T) {
 	defer c.Close()
 	for _, line := range []string{"hello", "/msg somebody hello", "/peers"} {
 		out := new(bytes.Buffer)
-		chat := &chat{app: &app{}, c: c, answer: time.Millisecond, out: out}
+		chat := &chat{app: &app{}, c: c, answer: time.Millisecond, prompt: true, out: out}
 		told := make(chan bool)
 		go func() { told <- chat.obey(t.Context(), line) }()
 		select {
