@@ -85,13 +85,16 @@ func (a *app) readData(cmd *cobra.Command, args []string, file string, limit int
 	case len(args) == 0 && file == "":
 		return nil, usage(cmd, "what data? Name it, or - for standard input, or --file FILE")
 	case file != "":
-		var f *os.File
-		if f, err = os.Open(file); err == nil {
-			data, err = readAtMost(f, limit)
-			f.Close()
-		}
+		data, err = await(cmd.Context(), func() ([]byte, error) {
+			f, err := os.Open(file)
+			if err != nil {
+				return nil, err
+			}
+			defer f.Close()
+			return readAtMost(f, limit)
+		})
 	case args[0] == "-":
-		data, err = readAtMost(a.stdin, limit)
+		data, err = await(cmd.Context(), func() ([]byte, error) { return readAtMost(a.stdin, limit) })
 	default:
 		data = []byte(args[0])
 	}
@@ -107,6 +110,27 @@ func (a *app) readData(cmd *cobra.Command, args []string, file string, limit int
 // readAtMost reads up to one byte more than the limit.
 func readAtMost(r io.Reader, limit int) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, int64(limit)+1))
+}
+
+// await has do done, which nothing can interrupt, and waits for it no longer than ctx
+// lives: reading waits for ever for whoever does not write.
+func await[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 // parseType reads a data type of the module API.

@@ -183,7 +183,8 @@ func newKey(cmd *cobra.Command, bits int) (*identity.Identity, error) {
 	if bits < identity.MinRSABits || bits > identity.MaxRSABits {
 		return nil, usage(cmd, "--rsa %d: libp2p takes %d to %d bits", bits, identity.MinRSABits, identity.MaxRSABits)
 	}
-	key, err := rsa.GenerateKey(rand.Reader, bits)
+	// A large one can take a minute, and who presses Ctrl-C does not want it any more.
+	key, err := await(cmd.Context(), func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, bits) })
 	if err != nil {
 		return nil, err
 	}
