@@ -24,7 +24,10 @@ which is what chance does. A figure may lie a little beyond. It fails if one is 
 than that, and tells which.
 
   gossipsim compare --baseline baseline.json *.scenario
-  gossipsim compare --baseline baseline.json --rewrite *.scenario`,
+  gossipsim compare --baseline baseline.json --rewrite *.scenario
+
+A run fails in which a promise is broken or an expectation not met. Nothing is
+rewritten if one fails.`,
 		Args: takes(1, -1),
 		RunE: func(cmd *cobra.Command, files []string) error {
 			if path == "" {
@@ -48,11 +51,16 @@ than that, and tells which.
 				return err
 			}
 			if rewrite {
-				was.Replace(results)
-				if err := was.Save(path); err != nil {
+				for _, r := range results {
+					if err := a.tellFailures(r); err != nil {
+						return err
+					}
+				}
+				if err := failed(results); err != nil {
 					return err
 				}
-				return failed(results)
+				was.Replace(results)
+				return was.Save(path)
 			}
 			return a.compare(was, path, results)
 		},
@@ -84,14 +92,30 @@ func (a *app) compare(was scenario.Baseline, path string, results []*scenario.Re
 			}
 			fmt.Fprintln(a.stdout, d)
 		}
-		if !a.json {
-			for _, f := range r.Failures {
-				fmt.Fprintf(a.stdout, "%s: %s\n", r.Key(), f)
-			}
+		if err := a.tellFailures(r); err != nil {
+			return err
 		}
 	}
 	if worse > 0 {
 		return fail(renew, "%s got worse", count(worse, "figure"))
 	}
 	return failed(results)
+}
+
+// tellFailures tells what was not as it must be in a run.
+func (a *app) tellFailures(r *scenario.Result) error {
+	for _, f := range r.Failures {
+		if !a.json {
+			fmt.Fprintf(a.stdout, "%s: %s\n", r.Key(), f)
+			continue
+		}
+		err := json.NewEncoder(a.stdout).Encode(struct {
+			Key     string `json:"key"`
+			Failure string `json:"failure"`
+		}{r.Key(), f})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
