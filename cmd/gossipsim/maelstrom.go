@@ -84,8 +84,11 @@ was not in every read).
 			var reports []maelstrom.Report
 			for i := range uint64(which.count) {
 				t.Seed = which.first + i
-				r, err := maelstrom.Run(t)
-				if err != nil {
+				r, err := maelstrom.Run(cmd.Context(), t)
+				switch {
+				case cmd.Context().Err() != nil:
+					return fail("", "interrupted after %s", count(len(reports), "trial"))
+				case err != nil:
 					return usage(cmd, "%v", err)
 				}
 				if !r.Valid {

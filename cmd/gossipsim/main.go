@@ -16,10 +16,12 @@ import (
 
 func main() { os.Exit(gossipsim()) }
 
-// gossipsim is the whole program, from the arguments to the exit code.
+// gossipsim is the whole program, from the arguments to the exit code. The first
+// signal ends the command's context, a second one the program.
 func gossipsim() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	return a.execute(ctx, os.Args[1:])
 }

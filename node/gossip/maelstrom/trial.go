@@ -3,6 +3,7 @@ package maelstrom
 import (
 	"bytes"
 	"container/heap"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -88,6 +89,7 @@ func Ring(nodes int) func(a, b int) bool {
 // world is a trial while it runs.
 type world struct {
 	Trial
+	ctx     context.Context
 	rng     *rand.Rand
 	now     time.Time
 	begin   time.Time // of the first operation
@@ -104,20 +106,22 @@ type world struct {
 // start is an arbitrary moment; it is fixed so that stamps repeat.
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Run runs a trial in virtual time. Equal trials give equal reports.
-func Run(t Trial) (Report, error) {
+// Run runs a trial in virtual time. Equal trials give equal reports. The error is what is
+// wrong with the trial, or that of ctx, which can end it.
+func Run(ctx context.Context, t Trial) (Report, error) {
 	if t.Node == nil {
 		t.Node = LowLatency
 	}
-	topology, err := neighbours(t.Topology, t.Nodes)
-	switch {
-	case err != nil:
-		return Report{}, err
-	case t.Nodes < 1 || t.Rate <= 0 || t.Duration <= 0 || t.Latency < 0 || t.Spread < 0:
+	if t.Nodes < 1 || t.Rate <= 0 || t.Duration <= 0 || t.Latency < 0 || t.Spread < 0 {
 		return Report{}, fmt.Errorf("maelstrom: %d nodes, %v operations a second for %v: each must be positive", t.Nodes, t.Rate, t.Duration)
+	}
+	topology, err := neighbours(t.Topology, t.Nodes)
+	if err != nil {
+		return Report{}, err
 	}
 	w := &world{
 		Trial: t,
+		ctx:   ctx,
 		rng:   rand.New(rand.NewPCG(t.Seed, 2)),
 		now:   start,
 		wake:  make([]time.Time, t.Nodes),
@@ -138,12 +142,15 @@ func Run(t Trial) (Report, error) {
 	w.run(func() bool { return len(w.calls) == 0 })
 	w.begin = w.now
 	end := w.begin.Add(t.Duration)
-	for at := w.begin; at.Before(end); at = at.Add(w.pause()) {
+	for at := w.begin; at.Before(end) && ctx.Err() == nil; at = at.Add(w.pause()) {
 		w.at(at, w.operation)
 	}
 	w.run(func() bool { return !w.now.Before(end) })
 	w.Cuts = nil
 	w.run(func() bool { return !w.now.Before(end.Add(recovery)) })
+	if err := ctx.Err(); err != nil {
+		return Report{}, err
+	}
 	for i := range w.nodes {
 		w.read(i)
 	}
@@ -311,9 +318,9 @@ func (w *world) plan(i int) {
 	})
 }
 
-// run does what is on the agenda until it is enough.
+// run does what is on the agenda until it is enough, or ctx ends.
 func (w *world) run(enough func() bool) {
-	for !enough() {
+	for !enough() && w.ctx.Err() == nil {
 		e := heap.Pop(&w.queue).(entry)
 		w.now = e.at
 		e.do()

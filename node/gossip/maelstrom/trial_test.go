@@ -1,6 +1,8 @@
 package maelstrom
 
 import (
+	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"testing"
@@ -9,7 +11,7 @@ import (
 
 func run(t *testing.T, trial Trial) Report {
 	t.Helper()
-	r, err := Run(trial)
+	r, err := Run(t.Context(), trial)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +119,29 @@ func TestTopologies(t *testing.T) {
 			t.Errorf("%s: node %d has neighbours %v of %d edges, want %v of %d", test.name, test.node, all[test.node], ends/2, test.among, test.edges)
 		}
 	}
-	if _, err := Run(StandardTrial("star", nil)); err == nil {
+	if _, err := Run(t.Context(), StandardTrial("star", nil)); err == nil {
 		t.Error("there is no topology star")
+	}
+	for _, n := range []int{0, -1} {
+		none := StandardTrial("tree4", nil)
+		none.Nodes = n
+		if _, err := Run(t.Context(), none); err == nil {
+			t.Errorf("a trial of %d nodes", n)
+		}
+	}
+}
+
+// TestInterrupted: a trial ends with its context, whatever it is about to do.
+func TestInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	trial := StandardTrial("tree4", nil)
+	lines := 0
+	trial.Tap = func(time.Duration, []byte) {
+		if lines++; lines == 1000 {
+			interrupt()
+		}
+	}
+	if _, err := Run(ctx, trial); !errors.Is(err, context.Canceled) || lines > 1100 {
+		t.Errorf("%v after %d lines", err, lines)
 	}
 }
