@@ -27,7 +27,7 @@ import (
 
 const (
 	// aliasFile is where a state folder has the names that its user gave: NAME PEER
-	// on each line.
+	// on each line, or a comment behind a #.
 	aliasFile  = "aliases"
 	maxAliases = 1000
 	// leastPart is how many characters name a node at least: shorter parts are
@@ -128,11 +128,27 @@ func readAliases(dir string) (map[string]string, error) {
 	return aliases, lines.Err()
 }
 
-// writeAliases replaces the file, so that readers find all of it or what was before.
-func writeAliases(dir string, aliases map[string]string) error {
+// writeAlias has the name stand for a node, or for none if id is "". What else is in the
+// file stays as it is. The file is replaced, so that readers find all of it or what was
+// before.
+func writeAlias(dir, name, id string) error {
+	text, err := os.ReadFile(filepath.Join(dir, aliasFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(aliases)) {
-		fmt.Fprintf(&b, "%s %s\n", name, aliases[name])
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSuffix(line, "\n")
+		if given, _, _ := strings.Cut(strings.TrimSpace(line), " "); given == name {
+			if id == "" {
+				continue
+			}
+			line, id = name+" "+id, ""
+		}
+		fmt.Fprintln(&b, line)
+	}
+	if id != "" {
+		fmt.Fprintln(&b, name, id)
 	}
 	temp, err := os.CreateTemp(dir, "."+aliasFile+"-*")
 	if err != nil {
@@ -190,7 +206,7 @@ ID, or the beginning or end of one that is known.`,
 				if n.aliases[args[0]] = id; len(n.aliases) > maxAliases {
 					return fail("delete some", "%d names are enough", maxAliases)
 				}
-				return writeAliases(c.Dir(), n.aliases)
+				return writeAlias(c.Dir(), args[0], id)
 			})
 		}}
 	remove := &cobra.Command{Use: "delete NAME", Short: "Forget a name", Args: takes(1, 1),
@@ -203,8 +219,7 @@ ID, or the beginning or end of one that is known.`,
 				if _, ok := aliases[args[0]]; !ok {
 					return fail("see: hearsay alias list", "there is no name %q", args[0])
 				}
-				delete(aliases, args[0])
-				return writeAliases(c.Dir(), aliases)
+				return writeAlias(c.Dir(), args[0], "")
 			})
 		}}
 	for _, cmd := range []*cobra.Command{list, set, remove} {
