@@ -23,7 +23,7 @@ func (a *app) dhtCommand() *cobra.Command {
 
 const aboutKeys = `
 A KEY of 64 hexadecimal digits is taken as it is, as modules use it; of any other
-text the SHA-256 is the key, and shown.`
+text the SHA-256 is the key, and shown except where other programs get a value.`
 
 func (a *app) dhtPutCommand() *cobra.Command {
 	var ttl time.Duration
@@ -55,7 +55,7 @@ which of them others get is told by "hearsay dht get --help".
 				}
 				return a.print(stored, func(w io.Writer) {
 					if hashed {
-						fmt.Fprintf(w, "key %s (SHA-256 of %q)\n", stored.Key, args[0])
+						showHash(w, stored.Key, args[0])
 					}
 					at := "at this node and " + count(stored.Copies, "other")
 					if stored.Copies == 0 {
@@ -87,7 +87,7 @@ that of its node's peer ID; the one that was there first. --all shows up to 8.
 		Example: `  hearsay dht get greeting`,
 		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, _ := dhtKey(args[0])
+			key, hashed := dhtKey(args[0])
 			return a.ask(cmd, func(ctx context.Context, c *control.Client) error {
 				found, err := c.Values(ctx, key)
 				if err != nil {
@@ -100,6 +100,9 @@ that of its node's peer ID; the one that was there first. --all shows up to 8.
 					found.Values = found.Values[:1]
 				}
 				return a.print(found, func(w io.Writer) {
+					if hashed && (all || isTerminal(a.stdout)) {
+						showHash(w, found.Key, args[0])
+					}
 					for _, v := range found.Values {
 						if all {
 							fmt.Fprintf(w, "%s until %s: %s\n", oneLine(v.Signer), v.Expires.Local().Format(time.DateTime), quoteData(v.Value))
@@ -119,6 +122,9 @@ that of its node's peer ID; the one that was there first. --all shows up to 8.
 	addTimeout(cmd, dhtTimeout)
 	return cmd
 }
+
+// showHash tells which key stands for a text.
+func showHash(w io.Writer, key, text string) { fmt.Fprintf(w, "key %s (SHA-256 of %q)\n", key, text) }
 
 // dhtKey reads a key, and says whether it is a hash of the text.
 func dhtKey(text string) (key node.ValueKey, hashed bool) {
