@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,8 +27,9 @@ func (a *app) watchCommand() *cobra.Command {
 		Long: `Print everything that happens around the running node as it happens, one line
 each: nodes that come and go (peer), rumors that arrive and what modules think of
 them (arrived, verdict), private messages and receipts (message, receipt), and what
-nodes say of themselves (state). --only names the kinds to print; all that there
-are, figures among them, are in the description of the control API.`,
+nodes say of themselves (state). --only names the kinds to print: these, and what the
+node knows of peers as it changes (peers), its findings when they change (health), and
+its figures every five seconds (figures).`,
 		Example: `  hearsay watch
   hearsay watch --only peer --only message --json`,
 		Args: takes(0, 0),
@@ -37,6 +40,11 @@ are, figures among them, are in the description of the control API.`,
 			names := only
 			if len(names) == 0 {
 				names = watched[:len(watched)-1] // gaps are told in any case
+			}
+			for _, name := range names {
+				if kinds := control.EventNames(); !slices.Contains(kinds, name) {
+					return usage(cmd, "there are no events of the kind %q, but of %s", name, strings.Join(kinds, ", "))
+				}
 			}
 			return a.follow(cmd, func(ctx context.Context, c *control.Client) error {
 				n, err := a.names(ctx, c)

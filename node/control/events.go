@@ -32,6 +32,15 @@ func fedEvents() (all []event) {
 	return all
 }
 
+// EventNames are the names of the events that [Client.Events] can be asked for; gaps are
+// told in any case.
+func EventNames() (all []string) {
+	for _, e := range fedEvents() {
+		all = append(all, e.name)
+	}
+	return all
+}
+
 // Gap is the data of an event "gap" of /v1/events: what came between the event
 // before it and the one after it is not remembered, because the reader was slow
 // or away for too long.
@@ -160,7 +169,7 @@ func parseEventsQuery(query string) (types []uint16, only map[string]bool, err e
 		return nil, nil, err
 	}
 	for _, name := range values["only"] {
-		if !slices.ContainsFunc(fedEvents(), func(e event) bool { return e.name == name }) {
+		if !slices.Contains(EventNames(), name) {
 			return nil, nil, refuse(http.StatusBadRequest, hint, "there is no event %.40q", name)
 		}
 		if only == nil {
