@@ -67,7 +67,7 @@ took it. With --api the module API is spoken instead, which answers nothing.`,
 			})
 		},
 	}
-	cmd.Flags().Uint8Var(&ttl, "ttl", 0, "go this many `HOPS`, 0 = unlimited (default: the node's configuration)")
+	cmd.Flags().Uint8Var(&ttl, "ttl", 0, "go this many `HOPS`, 0 = unlimited (default: as the node's configuration says; with --api 0)")
 	cmd.Flags().StringVar(&file, "file", "", "announce the content of `FILE`")
 	cmd.Flags().StringVar(&api, "api", "", "speak the module API to this `ADDRESS` (host:port)")
 	addTimeout(cmd, announceTimeout)
