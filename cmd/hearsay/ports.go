@@ -48,7 +48,16 @@ func listenAPI(cfg *config.Config) (l net.Listener, moved bool, err error) {
 		l, err = apibridge.Listen(net.JoinHostPort(cfg.API.Host, "0"), cfg.APIAllowRemote)
 		moved = err == nil
 	}
-	return l, moved, err
+	if err != nil {
+		return nil, false, unusable(cfg.API, "api_address", err)
+	}
+	return l, moved, nil
+}
+
+// unusable is what a node fails with that cannot listen where a setting says.
+func unusable(at config.Endpoint, setting string, err error) error {
+	p := place{address: at.Address(), port: int(at.Port), setting: setting}
+	return &failure{exitFailed, err, p.refused(err).Cure}
 }
 
 // p2pAddrs returns where the node is to listen for others. moved says that the

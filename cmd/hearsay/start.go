@@ -100,14 +100,15 @@ func (as *assembly) open() error {
 		return err
 	}
 	for _, api := range []struct {
-		at config.Endpoint
-		ln *net.Listener
-	}{{cfg.DHTAPI, &as.dht}, {cfg.RPSAPI, &as.rps}, {cfg.NSEAPI, &as.nse}} {
+		at      config.Endpoint
+		setting string
+		ln      *net.Listener
+	}{{cfg.DHTAPI, "[dht] api_address", &as.dht}, {cfg.RPSAPI, "[rps] api_address", &as.rps}, {cfg.NSEAPI, "[nse] api_address", &as.nse}} {
 		if api.at.Off {
 			continue
 		}
 		if *api.ln, err = apibridge.Listen(api.at.Address(), cfg.APIAllowRemote); err != nil {
-			return err
+			return unusable(api.at, api.setting, err)
 		}
 	}
 	contacts := make([]string, 0, len(cfg.Bootstrap))

@@ -122,11 +122,11 @@ func Listen(cfg Config, n Node) (*Server, error) {
 	}
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || !at.Addr().IsLoopback() {
-		return nil, fmt.Errorf("control address %q: must be a loopback address with a port, like 127.0.0.1:0", address)
+		return nil, fmt.Errorf("control_address %q: must be a loopback address with a port, like 127.0.0.1:0", address)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("control address: %w", err)
+		return nil, fmt.Errorf("control_address: %w", err)
 	}
 	s := newServer(cfg, n, l)
 	if err := s.file.write(s.dir); err != nil {
