@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 //	start NAME PROGRAM [ARGS]      run it in the background; $NAME_pid is its number
 //	awaits NAME [-count=N] REGEXP  wait until its output has N lines like this; $match
 //	                               is what the first one's group stands for
+//	! awaits NAME REGEXP           its output so far has no such line
 //	ends NAME CODE [SIGNAL]        signal it (INT, TERM, KILL), wait for its end
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -166,12 +167,18 @@ func awaits(ts *testscript.TestScript, neg bool, args []string) {
 			args = slices.Delete(args, 1, 2)
 		}
 	}
-	if neg || len(args) != 2 {
-		ts.Fatalf("usage: awaits NAME [-count=N] REGEXP")
+	if len(args) != 2 {
+		ts.Fatalf("usage: [!] awaits NAME [-count=N] REGEXP")
 	}
 	p := find(ts, args[0])
 	line, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
+	if neg {
+		if text, _ := p.state(); line.MatchString(text) {
+			ts.Fatalf("%s has written lines like %q", args[0], args[1])
+		}
+		return
+	}
 	late := time.After(patience)
 	for {
 		text, grown := p.state()
