@@ -109,7 +109,7 @@ func (a *app) listenPrivate(cmd *cobra.Command, most int, all bool) error {
 				return err
 			}
 			if m.Missed {
-				fmt.Fprintln(a.stderr, "messages are missing here: more came than are kept until they are read")
+				fmt.Fprintln(a.stderr, "events before this message are not kept any more")
 			}
 			err = a.print(m, func(w io.Writer) {
 				fmt.Fprintf(w, "%s  %s  %s  %s  %s\n", m.Received.Local().Format("15:04:05.000"), oneLine(m.Way), n.of(m.From), bytesOf(m.Size), quoteData(m.Data))
