@@ -91,13 +91,13 @@ func shakeHands(ctx context.Context, address string, to peer.ID) error {
 	return err
 }
 
-// A machine that opens 300 connections a second gets 20 of them after the first 256,
+// A machine that opens 300 connections a second gets 20 of them after the first 128,
 // costs a node a fifth of a processor at most, and keeps nobody else from it. Loopback
 // has no such limit, so there are machines.
 func TestNetnsHandshakeFlood(t *testing.T) {
 	const (
 		flood = 300 // connections a second
-		burst = 256
+		burst = 128
 		pace  = 20 // a second, after them
 		most  = 20 // percent of a processor
 		slow  = time.Second

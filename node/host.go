@@ -27,8 +27,9 @@ const (
 	keepAlive = 5 * time.Second
 	// A household or company behind one address may run many nodes. libp2p's
 	// default of 8 connections an address would lock most of them out.
-	connsPerIPv4 = 256
-	connsPerIPv6 = 256 // per /56, what a household gets
+	connsPerIPv4 = 128
+	connsPerIPv6 = 128 // per /56, what a household gets
+	connsPerSite = 256 // per /48 of IPv6, which anybody gets who asks for it
 	// Connections of all kinds, look-ups in the DHT among them, are pruned to
 	// connsLow when there are more than connsHigh. Links are protected.
 	connsLow, connsHigh = 160, 256
@@ -43,11 +44,11 @@ func newHost(cfg *Config, gate *gate, more []libp2p.Option) (host.Host, error) {
 	mux.ConnectionWriteTimeout = keepAlive
 
 	resources, err := rcmgr.NewResourceManager(
-		rcmgr.NewFixedLimiter(rcmgr.DefaultLimits.AutoScale()),
+		rcmgr.NewFixedLimiter(limits(rcmgr.DefaultLimits.AutoScale(), cfg.Degree)),
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithLimitPerSubnet(
 			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: connsPerIPv4}},
-			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerIPv6}, {PrefixLength: 48, ConnCount: 4 * connsPerIPv6}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: connsPerIPv6}, {PrefixLength: 48, ConnCount: connsPerSite}},
 		),
 		rcmgr.WithConnRateLimiters(newConnRate()),
 	)
@@ -79,6 +80,19 @@ func newHost(cfg *Config, gate *gate, more []libp2p.Option) (host.Host, error) {
 		opts = append(opts, libp2p.ListenAddrs(cfg.Listen...))
 	}
 	return libp2p.New(opts...)
+}
+
+// limits are libp2p's for this machine, but for connections. Of these it takes 80 from
+// others on a machine of 2 GiB: fewer than there may be links, which are not pruned, and
+// fewer than the connsHigh at which others are. Who had them all, idle, would keep
+// everybody out for good, and nobody would hear that there is no room. No address may have
+// all places either, also not of connections whose peer is not known yet.
+func limits(auto rcmgr.ConcreteLimitConfig, degree int) rcmgr.ConcreteLimitConfig {
+	conns := rcmgr.LimitVal(2*connsHigh + 4*degree)
+	return rcmgr.PartialLimitConfig{
+		System:    rcmgr.ResourceLimits{ConnsInbound: conns, ConnsOutbound: conns, Conns: 2 * conns},
+		Transient: rcmgr.ResourceLimits{ConnsInbound: 2 * connsPerSite, Conns: 3 * connsPerSite, FD: 3 * connsPerSite},
+	}.Build(auto)
 }
 
 // newConnRate limits how fast one address may open connections: an RSA hostkey

@@ -6,6 +6,12 @@ import (
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/sec"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/identity"
@@ -95,4 +101,53 @@ func TestOwnRecordTellsLoopbackOnlyIfThereIsNothingElse(t *testing.T) {
 			t.Errorf("of %v it tells %v, want %v", test.addrs, told, test.want)
 		}
 	}
+}
+
+// However small the machine, there is room for all links, for more connections than those
+// at which idle ones are pruned, and for somebody beside the largest site.
+func TestRoomForConnections(t *testing.T) {
+	for _, degree := range []int{1, 30, 1000} {
+		l := limits(rcmgr.DefaultLimits.Scale(256<<20, 1024), degree).ToPartialLimitConfig()
+		most := rcmgr.LimitVal(4*degree + connsHigh + connsPerSite)
+		if l.System.ConnsInbound < most || l.System.ConnsOutbound < most || l.System.Conns < 2*most {
+			t.Errorf("with degree %d there is room for %d connections from others, %d to others and %d in all, want %d and twice that",
+				degree, l.System.ConnsInbound, l.System.ConnsOutbound, l.System.Conns, most)
+		}
+		if l.Transient.ConnsInbound <= connsPerSite || l.Transient.FD <= connsPerSite || l.Transient.Conns <= connsPerSite || connsPerIPv4 > connsPerSite {
+			t.Errorf("one site takes all %d places of connections whose peer is not known yet", l.Transient.ConnsInbound)
+		}
+		if l.Stream != rcmgr.DefaultLimits.Scale(256<<20, 1024).ToPartialLimitConfig().Stream {
+			t.Error("limits of something else than connections are changed")
+		}
+	}
+}
+
+// Who opens connections under many keys and leaves them idle keeps nobody out.
+func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
+	n, _ := startNode(t, nil)
+	for range connsHigh + 10 {
+		id, err := identity.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}}
+		secure, err := noise.New(noise.ID, id.PrivKey(), muxers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, err := upgrader.New([]sec.SecureTransport{secure}, muxers, nil, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dialer, err := tcp.NewTCPTransport(up, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := dialer.Dial(t.Context(), n.Host().Addrs()[0], n.ID()); err == nil { // that it gets so many is not the point
+			t.Cleanup(func() { c.Close() })
+		}
+	}
+	guest, _ := startNode(t, nil)
+	guest.Introduce(peer.AddrInfo{ID: n.ID(), Addrs: n.Host().Addrs()})
+	meet(t, guest, n)
 }
