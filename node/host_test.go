@@ -1,12 +1,18 @@
 package node
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/core/transport"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
@@ -15,7 +21,7 @@ import (
 	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/identity"
-	"hearsay/node/transport"
+	links "hearsay/node/transport"
 )
 
 // TestSurface holds the list of everything that a node answers to on the
@@ -86,7 +92,7 @@ func TestOwnRecordTellsLoopbackOnlyIfThereIsNothingElse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opened, info, err := transport.OpenRecord(rec.Bytes)
+		opened, info, err := links.OpenRecord(rec.Bytes)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,4 +156,77 @@ func TestIdleConnectionsKeepNobodyOut(t *testing.T) {
 	guest, _ := startNode(t, nil)
 	guest.Introduce(peer.AddrInfo{ID: n.ID(), Addrs: n.Host().Addrs()})
 	meet(t, guest, n)
+}
+
+// However many dials to public IPv6 addresses were in vain, further ones are made.
+func TestIPv6IsNotGivenUp(t *testing.T) {
+	id, err := identity.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := DefaultConfig()
+	cfg.Identity, cfg.Listen = id, nil
+	vain := new(inVain)
+	h, err := newHost(&cfg, newGate(id.ID(), nil), []libp2p.Option{libp2p.DisableRelay(), libp2p.Transport(func() *inVain { return vain })})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	const dials = 120
+	for i := range dials {
+		p := peer.ID(fmt.Sprint("peer ", i))
+		h.Peerstore().AddAddr(p, multiaddr.StringCast(fmt.Sprintf("/ip6/2a00:4700::%d/sctp/1", i+1)), peerstore.TempAddrTTL)
+		if _, err := h.Network().DialPeer(t.Context(), p); err == nil {
+			t.Fatal("somebody is there")
+		}
+	}
+	if vain.dials != dials {
+		t.Errorf("of %d dials %d were made", dials, vain.dials)
+	}
+	if !h.Network().CanDial("peer", multiaddr.StringCast("/ip6/2a00:4700::1/tcp/1")) {
+		t.Error("no public IPv6 address is dialled any more")
+	}
+}
+
+// inVain is a transport that fails; no packet is sent.
+type inVain struct {
+	transport.Transport
+	dials int
+}
+
+func (v *inVain) CanDial(a multiaddr.Multiaddr) bool {
+	_, err := a.ValueForProtocol(multiaddr.P_SCTP)
+	return err == nil
+}
+func (v *inVain) Protocols() []int { return []int{multiaddr.P_SCTP} }
+func (v *inVain) Proxy() bool      { return false }
+func (v *inVain) Dial(context.Context, multiaddr.Multiaddr, peer.ID) (transport.CapableConn, error) {
+	v.dials++
+	return nil, errors.New("in vain")
+}
+
+// Others' IPv6 addresses are tried for them by who has just reached one, and not by who
+// may have no IPv6.
+func TestIPv6IsTriedByWhoHasIt(t *testing.T) {
+	c := ipv6Dials()
+	for i, dial := range []struct {
+		good  bool
+		state string
+	}{{false, "Blocked"}, {false, "Blocked"}, {true, "Probing"}, {true, "Allowed"}, {true, "Allowed"}, {false, "Blocked"}} {
+		if c.RecordResult(dial.good); c.State().String() != dial.state {
+			t.Errorf("after dial %d, good %t, the state is %v, want %s", i, dial.good, c.State(), dial.state)
+		}
+		for range 200 {
+			if c.HandleRequest().String() == "Blocked" {
+				t.Fatalf("after dial %d no more are made", i)
+			}
+		}
+	}
+	if c := ipv6Dials(); c.State().String() != "Probing" {
+		t.Errorf("in the beginning: %v", c.State())
+	}
+	c = ipv6Dials()
+	if c.RecordResult(true); c.State().String() != "Allowed" {
+		t.Errorf("after the first good dial: %v", c.State())
+	}
 }
