@@ -5,11 +5,9 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/multiformats/go-multiaddr"
 
 	"hearsay/node/gossip"
-	"hearsay/node/transport"
 )
 
 // emit hands an event to the loop, waiting while it is busy, and of a LinkDown until
@@ -207,15 +205,7 @@ func (n *Node) carryOut(a gossip.Action) gossip.Event {
 	case gossip.RaiseEpoch:
 		go n.raiseEpoch(a.Above)
 	case gossip.Dial:
-		if a.Record != nil {
-			if info, err := transport.ReadRecord(a.Record.Bytes); err == nil && info.ID == peer.ID(a.Peer) {
-				addrs := append(dialable(info.Addrs, n.host.Addrs()), n.viaRelay(info.Addrs)...)
-				if a.Named {
-					addrs = n.dead.alive(a.Peer, addrs, time.Now())
-				}
-				n.host.Peerstore().AddAddrs(info.ID, addrs, peerstore.TempAddrTTL)
-			}
-		}
+		n.locate(a, time.Now())
 		if a.Probe {
 			n.links.Probe(a.Peer)
 		} else {

@@ -58,6 +58,7 @@ type Node struct {
 	gate     *gate
 	reach    reach
 	met      *lru.Cache // of peers that have been neighbours, by when they last came or went
+	heard    *lru.Cache // where others say that peers are, by hearsay
 
 	events chan gossip.Event
 	calls  chan func(now time.Time) // on the loop
@@ -129,6 +130,7 @@ func New(cfg Config, opts ...Option) (*Node, error) {
 		pace:      newPace(),
 	}
 	n.met, _ = lru.New(maxMet) // fails only of a size below 1
+	n.heard, _ = lru.New(maxHeard)
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	for _, o := range opts {
 		o(n)

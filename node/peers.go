@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 
@@ -17,9 +18,6 @@ import (
 )
 
 const (
-	// addrTTL is how long an address that discovery found is kept. Peers that
-	// were lost are retried for long, so it is long.
-	addrTTL = 12 * time.Hour
 	// saveInterval is how often the known peers are written down.
 	saveInterval = time.Minute
 	// anchors is how many neighbours are dialled before all others after a
@@ -80,7 +78,11 @@ func (n *Node) candidate(info peer.AddrInfo, source gossip.Source, takes ...uint
 	if !n.gate.allows(info.ID) {
 		return
 	}
-	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, addrTTL)
+	if source == gossip.SourceContact {
+		n.host.Peerstore().AddAddrs(info.ID, info.Addrs, addrTTL)
+	} else {
+		n.hear(info, source)
+	}
 	n.emit(gossip.Candidate{Peer: gossip.PeerID(info.ID), Source: source, Net: transport.NetGroupOf(info.Addrs), Takes: takes})
 }
 
@@ -172,7 +174,7 @@ func (n *Node) savePeers() {
 	oldest := oldestChosen(st.Neighbours)
 	var save []journal.KnownPeer
 	for _, c := range st.Candidates {
-		addrs := n.host.Peerstore().Addrs(peer.ID(c.Peer))
+		addrs := n.metAt(peer.ID(c.Peer)) // others may say what they like, and it would last
 		k := journal.KnownPeer{
 			ID:     peer.ID(c.Peer),
 			Addrs:  addrs[:min(len(addrs), maxRecordAddrs)],
@@ -242,20 +244,23 @@ func (w *Watcher) Close() {
 	delete(w.n.watchers, w)
 }
 
-// peerEvent tells the watchers. peerstore.TempAddrTTL would forget where a
-// neighbour was soon after it is lost, so its addresses are kept for redialling.
+// peerEvent tells the watchers. libp2p would forget where a neighbour was a quarter of
+// an hour after it is lost, so its addresses are kept for redialling.
 func (n *Node) peerEvent(a gossip.PeerEvent) {
 	ev := PeerEvent{Time: time.Now(), Peer: peer.ID(a.Peer), What: a.What.String()}
 	if a.What == gossip.PeerLinked {
 		n.mail.Met(ev.Peer)
 	}
 	if a.What == gossip.PeerLinked || a.What == gossip.PeerUnlinked {
-		for _, c := range n.host.Network().ConnsToPeer(ev.Peer) {
-			ev.Addr = c.RemoteMultiaddr().String()
-			break
+		for i, c := range n.host.Network().ConnsToPeer(ev.Peer) {
+			if i == 0 {
+				ev.Addr = c.RemoteMultiaddr().String()
+			}
+			if c.Stat().Direction == network.DirOutbound && !c.Stat().Limited {
+				n.host.Peerstore().AddAddr(ev.Peer, c.RemoteMultiaddr(), addrTTL)
+			}
 		}
 		n.host.Peerstore().UpdateAddrs(ev.Peer, peerstore.RecentlyConnectedAddrTTL, addrTTL)
-		n.host.Peerstore().UpdateAddrs(ev.Peer, peerstore.TempAddrTTL, addrTTL)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -222,7 +222,7 @@ func (n *Node) describe(p *Peer, l transport.LinkInfo) {
 			p.Direction = "in"
 		}
 	}
-	for _, a := range n.host.Peerstore().Addrs(p.ID) {
+	for _, a := range slices.Concat(n.host.Peerstore().Addrs(p.ID), n.heardAt(p.ID, gossip.SourceLAN), n.heardAt(p.ID, gossip.SourceKademlia)) {
 		if s := a.String(); !slices.Contains(p.Addrs, s) {
 			p.Addrs = append(p.Addrs, s)
 		}
