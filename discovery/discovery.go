@@ -195,7 +195,7 @@ func New(cfg Config) (*Discovery, error) {
 		if err != nil {
 			return nil, fmt.Errorf("discovery: %w", err)
 		}
-		kept, err := values.Attach(h, table.RoutingTable(), cfg.Network, kadAddrs)
+		kept, err := values.Attach(h, table.RoutingTable(), cfg.Network, kadScope(h))
 		if err != nil {
 			table.Close()
 			return nil, fmt.Errorf("discovery: %w", err)

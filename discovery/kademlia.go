@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,7 +82,7 @@ func newDHT(h host.Host, network string) (*dht.IpfsDHT, error) {
 	d, err := dht.New(h,
 		dht.ProtocolPrefix(kadPrefix(network)),
 		dht.Mode(dht.ModeServer),
-		dht.AddressFilter(kadAddrs),
+		dht.AddressFilter(kadScope(h)),
 		dht.ProviderDatastore(newProviderShelf(kadRecords, kadRecordsPerPeer)),
 		dht.ProviderManagerOpts(
 			records.ProvideValidity(kadValidity), records.ProviderAddrTTL(kadValidity), records.CleanupInterval(kadValidity/6)),
@@ -233,15 +234,28 @@ func (k *kademlia) take(info peer.AddrInfo, types ...uint16) bool {
 	return true
 }
 
+// kadScope is kadAddrs for what a host keeps of others and dials in look-ups: one that
+// has a network dials no loopback address of its own because a stranger says so.
+func kadScope(h host.Host) func([]ma.Multiaddr) []ma.Multiaddr {
+	return func(addrs []ma.Multiaddr) []ma.Multiaddr {
+		good := kadAddrs(addrs)
+		if len(good) > 0 && manet.IsIPLoopback(good[0]) && slices.ContainsFunc(h.Addrs(), func(a ma.Multiaddr) bool { return !manet.IsIPLoopback(a) }) {
+			return nil
+		}
+		return good
+	}
+}
+
 // kadAddrs keeps the addresses that a stranger far away may give: IP addresses
 // of single machines, up to maxAddrs of them. Loopback counts only where a peer
 // has nothing else, as on a machine without a network. Names would have us ask
-// a resolver for whatever a stranger likes.
+// a resolver for whatever a stranger likes, and addresses of a link lead to
+// whoever has them on ours.
 func kadAddrs(addrs []ma.Multiaddr) []ma.Multiaddr {
 	var far, near []ma.Multiaddr
 	for _, a := range addrs {
-		switch {
-		case !isUnicast(a) || manet.IsIP6LinkLocal(a):
+		switch ip, _ := manet.ToIP(a); {
+		case !isUnicast(a) || ip.IsLinkLocalUnicast() || manet.IsIP6LinkLocal(a):
 		case manet.IsIPLoopback(a):
 			near = append(near, a)
 		default:

@@ -14,6 +14,7 @@ import (
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Hosts that know nobody but a hub find each other; a host of another network
@@ -244,7 +245,7 @@ func TestKademliaLies(t *testing.T) {
 		}
 		f.holds = []peer.AddrInfo{
 			{ID: newID(t)},
-			{ID: newID(t), Addrs: addrs("/dns/victim.example/tcp/80", "/ip4/0.0.0.0/tcp/1", "/ip4/224.0.0.1/tcp/1", "/ip6/fe80::1/tcp/1")},
+			{ID: newID(t), Addrs: addrs("/dns/victim.example/tcp/80", "/ip4/0.0.0.0/tcp/1", "/ip4/224.0.0.1/tcp/1", "/ip6/fe80::1/tcp/1", "/ip4/169.254.169.254/tcp/80")},
 			{ID: newID(t), Addrs: addrs(many...)},
 			{ID: newID(t), Addrs: addrs("/ip4/127.0.0.1/tcp/22", "/ip4/10.0.0.1/tcp/22")},
 			{ID: newID(t), Addrs: addrs("/ip4/127.0.0.1/tcp/4001")},
@@ -270,6 +271,30 @@ func TestKademliaLies(t *testing.T) {
 		}
 	})
 }
+
+// Look-ups dial whom strangers name, but no loopback address of a machine that has a
+// network.
+func TestKademliaScope(t *testing.T) {
+	alone := newHost(t, "/ip4/127.0.0.1/tcp/0")
+	among := elsewhere{alone}
+	for text, want := range map[string]struct{ alone, among bool }{
+		"/ip4/127.0.0.1/tcp/1":       {true, false},
+		"/ip6/::1/tcp/1":             {true, false},
+		"/ip4/10.0.0.1/tcp/1":        {true, true},
+		"/ip4/169.254.169.254/tcp/1": {false, false},
+	} {
+		for h, want := range map[host.Host]bool{alone: want.alone, among: want.among} {
+			if got := kadScope(h)(addrs(text)); (len(got) == 1) != want {
+				t.Errorf("a host at %v dials %s: %v", h.Addrs(), text, len(got) == 1)
+			}
+		}
+	}
+}
+
+// elsewhere is a host with a network, as far as it says.
+type elsewhere struct{ host.Host }
+
+func (elsewhere) Addrs() []ma.Multiaddr { return addrs("/ip4/127.0.0.1/tcp/1", "/ip4/192.0.2.1/tcp/1") }
 
 func TestProviderShelfHasLimits(t *testing.T) {
 	ctx := t.Context()

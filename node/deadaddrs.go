@@ -37,8 +37,7 @@ func newDeadAddrs() deadAddrs {
 }
 
 // alive is those of a peer's addresses where no other peer was sought in vain
-// lately. They are what its dial, which begins now, will try: without any there may be
-// none, and nothing to remember.
+// lately, or is sought now.
 func (d *deadAddrs) alive(p gossip.PeerID, addrs []multiaddr.Multiaddr, now time.Time) []multiaddr.Multiaddr {
 	var good []multiaddr.Multiaddr
 	for _, a := range addrs {
@@ -46,32 +45,45 @@ func (d *deadAddrs) alive(p gossip.PeerID, addrs []multiaddr.Multiaddr, now time
 			good = append(good, a)
 		}
 	}
-	if len(good) > 0 {
-		d.tried[p] = good
-	} else {
-		delete(d.tried, p)
-	}
 	return good
+}
+
+// begin notes that a peer's dial begins, and what it will try: without any address there
+// may be none, and nothing to remember.
+func (d *deadAddrs) begin(p gossip.PeerID, addrs []multiaddr.Multiaddr, now time.Time) {
+	delete(d.tried, p)
+	if len(addrs) > 0 {
+		d.tried[p] = addrs
+		d.note(p, addrs, now)
+	}
 }
 
 // ended takes in the answer to a dial.
 func (d *deadAddrs) ended(p gossip.PeerID, found bool, now time.Time) {
-	for _, a := range d.tried[p] {
-		key := string(a.Bytes())
-		if found {
-			delete(d.dead, key)
-			continue
+	if !found {
+		d.note(p, d.tried[p], now)
+	} else {
+		for _, a := range d.tried[p] {
+			delete(d.dead, string(a.Bytes()))
 		}
-		if len(d.dead) >= maxDeadAddrs {
+	}
+	delete(d.tried, p)
+}
+
+// note takes addresses for dead from now on.
+func (d *deadAddrs) note(p gossip.PeerID, addrs []multiaddr.Multiaddr, now time.Time) {
+	for _, a := range addrs {
+		key := string(a.Bytes())
+		if _, known := d.dead[key]; !known && len(d.dead) >= maxDeadAddrs {
 			for k, e := range d.dead {
 				if !e.until.After(now) {
 					delete(d.dead, k)
 				}
 			}
+			if len(d.dead) >= maxDeadAddrs {
+				continue
+			}
 		}
-		if len(d.dead) < maxDeadAddrs {
-			d.dead[key] = deadAddr{p, now.Add(deadAddrTime)}
-		}
+		d.dead[key] = deadAddr{p, now.Add(deadAddrTime)}
 	}
-	delete(d.tried, p)
 }

@@ -19,9 +19,9 @@ func TestOneVictim(t *testing.T) {
 	dials := 0
 	for i := range 1000 {
 		p := gossip.PeerID(fmt.Sprint("made up ", i))
-		if len(d.alive(p, victim, now)) > 0 {
-			dials++
-		}
+		good := d.alive(p, victim, now)
+		dials += len(good)
+		d.begin(p, good, now)
 		d.ended(p, false, now)
 		now = now.Add(time.Second)
 	}
@@ -33,11 +33,15 @@ func TestOneVictim(t *testing.T) {
 	}
 	// The same peer is paced by the core, and one that is found clears the place.
 	home := []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.2/tcp/1")}
-	d.alive("A", home, now)
+	d.begin("A", home, now)
+	if len(d.alive("A", home, now)) != 1 || len(d.alive("B", home, now)) != 0 {
+		t.Error("where one peer is being dialled another is dialled, too, or not even that one again")
+	}
 	d.ended("A", false, now)
 	if len(d.alive("A", home, now)) != 1 {
 		t.Error("a peer is not sought where it was sought before")
 	}
+	d.begin("A", home, now)
 	d.ended("A", true, now)
 	if len(d.alive("B", home, now)) != 1 {
 		t.Error("an address where somebody is counts as dead")
@@ -50,16 +54,18 @@ func TestNothingTriedIsNotKept(t *testing.T) {
 	d := newDeadAddrs()
 	now := time.Now()
 	at := []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.1/tcp/1")}
-	d.alive("gone", at, now)
+	d.begin("gone", at, now)
 	d.ended("gone", false, now)
 	for i := range 100 {
 		p := gossip.PeerID(fmt.Sprint(i))
-		if len(d.alive(p, at, now)) > 0 || len(d.alive(p+" without any", nil, now)) > 0 {
+		good := d.alive(p, at, now)
+		if len(good) > 0 {
 			t.Fatal("it has an address")
 		}
+		d.begin(p, good, now)
 	}
-	d.alive("moved", []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.2/tcp/1")}, now)
-	d.alive("moved", at, now)
+	d.begin("moved", []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/192.0.2.2/tcp/1")}, now)
+	d.begin("moved", d.alive("moved", at, now), now)
 	if len(d.tried) != 0 {
 		t.Errorf("%d dials are under way", len(d.tried))
 	}
@@ -73,14 +79,14 @@ func TestDeadAddrsCap(t *testing.T) {
 	}
 	for i := range maxDeadAddrs + 10 {
 		p := gossip.PeerID(fmt.Sprint(i))
-		d.alive(p, at(i), now)
+		d.begin(p, d.alive(p, at(i), now), now)
 		d.ended(p, false, now)
 	}
 	if len(d.dead) != maxDeadAddrs {
 		t.Errorf("%d addresses, at most %d", len(d.dead), maxDeadAddrs)
 	}
 	now = now.Add(deadAddrTime)
-	d.alive("new", at(maxDeadAddrs+11), now)
+	d.begin("new", at(maxDeadAddrs+11), now)
 	d.ended("new", false, now)
 	if len(d.dead) != 1 {
 		t.Errorf("%d addresses, want only the new one", len(d.dead))

@@ -70,8 +70,12 @@ func (n *Node) found(c discovery.Candidate) {
 		source = gossip.SourceContact
 	case discovery.SourceKademlia:
 		source = gossip.SourceKademlia
+		// Strangers say so, as they do in records.
+		c.Info.Addrs = append(dialable(c.Info.Addrs, n.host.Addrs()), n.viaRelay(c.Info.Addrs)...)
 	}
-	n.candidate(c.Info, source, c.Types...)
+	if len(c.Info.Addrs) > 0 {
+		n.candidate(c.Info, source, c.Types...)
+	}
 }
 
 func (n *Node) candidate(info peer.AddrInfo, source gossip.Source, takes ...uint16) {

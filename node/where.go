@@ -61,20 +61,21 @@ func (n *Node) metAt(p peer.ID) []multiaddr.Multiaddr {
 }
 
 // locate has the book say where a peer is that is to be dialled now: where it was met, what
-// its record says, and what others say, those on this link before the DHT.
+// its record says, and what others say, those on this link before the DHT. If there is no
+// more to it than what others say, it is dialled where nobody else was sought in vain.
 func (n *Node) locate(a gossip.Dial, now time.Time) {
 	p, book := peer.ID(a.Peer), n.host.Peerstore()
 	if n.host.Network().Connectedness(p) == network.Connected {
 		return
+	}
+	if a.Named {
+		book.ClearAddrs(p)
 	}
 	met := n.metAt(p)
 	var addrs []multiaddr.Multiaddr
 	if a.Record != nil {
 		if info, err := transport.ReadRecord(a.Record.Bytes); err == nil && info.ID == p {
 			addrs = append(dialable(info.Addrs, n.host.Addrs()), n.viaRelay(info.Addrs)...)
-			if a.Named {
-				addrs = n.dead.alive(a.Peer, addrs, now)
-			}
 		}
 	}
 	room := heardBeside
@@ -90,6 +91,10 @@ func (n *Node) locate(a gossip.Dial, now time.Time) {
 			room -= len(said)
 		}
 		addrs = append(addrs, said...)
+	}
+	if a.Named {
+		addrs = n.dead.alive(a.Peer, addrs, now)
+		n.dead.begin(a.Peer, addrs, now)
 	}
 	book.AddAddrs(p, addrs, peerstore.TempAddrTTL)
 }

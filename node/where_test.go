@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"net"
 	"slices"
 	"sync/atomic"
@@ -129,5 +130,43 @@ func TestLiesAreNotRemembered(t *testing.T) {
 	}
 	if len(known) != 1 || !bytes.Equal(known[0].Record, rec.Bytes) || slices.ContainsFunc(lies[1:], func(a multiaddr.Multiaddr) bool { return multiaddr.Contains(known[0].Addrs, a) }) {
 		t.Errorf("remembered: %v", known)
+	}
+}
+
+// Any number of peers that the DHT makes up at one address get it dialled once.
+func TestOneVictimOfTheDHT(t *testing.T) {
+	n, _ := startNode(t, nil)
+	friend, _ := startNode(t, nil)
+	introduce(n, friend)
+	meet(t, n, friend)
+	at, came := mute(t, 1)
+	victim := []multiaddr.Multiaddr{addrOf(t, at[0])}
+	for i := range 100 {
+		p := peer.ID(fmt.Sprint("made up ", i))
+		n.Host().Peerstore().AddAddrs(p, victim, time.Hour) // as it does with who writes itself down here
+		n.found(discovery.Candidate{Info: peer.AddrInfo{ID: p, Addrs: victim}, Source: discovery.SourceKademlia})
+	}
+	eventually(t, "ten dials have failed", func() bool { return n.coreStatus().Counters.DialsFailed >= 10 })
+	if got := came.Load(); got != 1 {
+		t.Errorf("it was dialled %d times", got)
+	}
+}
+
+// What the DHT says of addresses inside networks where this node is not, and of names, is
+// not dialled.
+func TestDHTNamesNothingInside(t *testing.T) {
+	n, _ := startNode(t, nil) // on loopback alone
+	for text, want := range map[string]bool{
+		"/ip4/127.0.0.1/tcp/1":        true,
+		"/ip4/192.0.2.1/tcp/1":        true,
+		"/ip4/169.254.169.254/tcp/80": false,
+		"/ip4/192.168.1.1/tcp/80":     false,
+		"/dns4/victim.example/tcp/80": false,
+	} {
+		p := peer.ID("at " + text)
+		n.found(discovery.Candidate{Info: peer.AddrInfo{ID: p, Addrs: []multiaddr.Multiaddr{multiaddr.StringCast(text)}}, Source: discovery.SourceKademlia})
+		if got := len(n.heardAt(p, gossip.SourceKademlia)) == 1; got != want {
+			t.Errorf("%s is kept: %t", text, got)
+		}
 	}
 }
