@@ -94,7 +94,8 @@ func (n *Node) candidate(info peer.AddrInfo, source gossip.Source, takes ...uint
 // would; it dials it when it sees fit.
 func (n *Node) Introduce(info peer.AddrInfo) { n.candidate(info, gossip.SourceContact) }
 
-// watchAddresses keeps the record of this node's own addresses current.
+// watchAddresses keeps the record of this node's own addresses current, and has another
+// router asked for a port when they change.
 func (n *Node) watchAddresses(ctx context.Context) {
 	sub, err := n.host.EventBus().Subscribe(new(event.EvtLocalAddressesUpdated))
 	if err != nil {
@@ -111,6 +112,9 @@ func (n *Node) watchAddresses(ctx context.Context) {
 		n.emit(gossip.SelfRecord{Record: rec})
 		select {
 		case <-sub.Out():
+			if n.reach.nat != nil {
+				n.reach.nat.lookAgain()
+			}
 		case <-ctx.Done():
 			return
 		}

@@ -52,12 +52,14 @@ type pmpRouter interface {
 // portMapper keeps a port at the router for each TCP port of IPv4 that the host
 // listens on. It is libp2p's NATManager.
 type portMapper struct {
-	net   network.Network
-	pmp   func() (pmpRouter, error)
-	upnp  func(network.Network) bhost.NATManager
-	stop  context.CancelFunc
-	ended chan struct{}
-	wake  chan struct{} // ports have changed
+	net     network.Network
+	gateway func() (netip.Addr, error)
+	pmp     func(gateway netip.Addr) pmpRouter
+	upnp    func(network.Network) bhost.NATManager
+	stop    context.CancelFunc
+	ended   chan struct{}
+	wake    chan struct{} // ports have changed
+	moved   chan struct{} // this machine's addresses have
 
 	mu       sync.Mutex
 	other    bhost.NATManager // libp2p's, while it has found a router
@@ -68,51 +70,55 @@ type portMapper struct {
 
 // newPortMapper begins to look for a router.
 func newPortMapper(n network.Network) *portMapper {
-	m := &portMapper{net: n, pmp: pmpGateway, upnp: bhost.NewNATManager}
+	m := &portMapper{net: n, gateway: wayOut, upnp: bhost.NewNATManager, pmp: func(gateway netip.Addr) pmpRouter {
+		return natpmp.NewClientWithTimeout(gateway.AsSlice(), pmpPatience)
+	}}
 	m.begin()
 	return m
 }
 
 func (m *portMapper) begin() {
-	m.ended, m.wake, m.ports = make(chan struct{}), make(chan struct{}, 1), make(map[int]int)
+	m.ended, m.ports = make(chan struct{}), make(map[int]int)
+	m.wake, m.moved = make(chan struct{}, 1), make(chan struct{}, 1)
 	ctx, stop := context.WithCancel(context.Background())
 	m.stop = stop
 	go m.run(ctx)
 }
 
-// pmpGateway is the first router on the way out of here. Nothing is sent to find
-// it: the system is asked for the route to an address that is reserved for
-// documentation (RFC 5737).
-func pmpGateway() (pmpRouter, error) {
+// wayOut is the first router on the way out of here. Nothing is sent to find it: the
+// system is asked for the route to an address that is reserved for documentation
+// (RFC 5737).
+func wayOut() (netip.Addr, error) {
 	routes, err := netroute.New()
 	if err != nil {
-		return nil, err
+		return netip.Addr{}, err
 	}
-	_, gateway, _, err := routes.Route(net.IPv4(192, 0, 2, 1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("no way out: %w", err)
-	case gateway == nil:
-		return nil, errors.New("no router on the way out")
+	_, ip, _, err := routes.Route(net.IPv4(192, 0, 2, 1))
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("no way out: %w", err)
 	}
-	return natpmp.NewClientWithTimeout(gateway, pmpPatience), nil
+	router, ok := netip.AddrFromSlice(ip)
+	if !ok {
+		return netip.Addr{}, errors.New("no router on the way out")
+	}
+	return router.Unmap(), nil
 }
 
 func (m *portMapper) run(ctx context.Context) {
 	defer close(m.ended)
 	changed := &network.NotifyBundle{
-		ListenF:      func(network.Network, multiaddr.Multiaddr) { m.poke() },
-		ListenCloseF: func(network.Network, multiaddr.Multiaddr) { m.poke() },
+		ListenF:      func(network.Network, multiaddr.Multiaddr) { poke(m.wake) },
+		ListenCloseF: func(network.Network, multiaddr.Multiaddr) { poke(m.wake) },
 	}
 	m.net.Notify(changed)
 	defer m.net.StopNotify(changed)
-	for pause := mapRetry; ; pause = min(2*pause, mapRetryMost) {
+	for pause := mapRetry; ; {
 		err := m.keepPMP(ctx)
 		if err != nil && ctx.Err() == nil {
-			if m.keepUPnP(ctx) {
+			if upnp := m.keepUPnP(ctx); upnp == nil {
 				err = nil
 			} else {
-				err = fmt.Errorf("by NAT-PMP: %w; by UPnP nobody answers", err)
+				err = fmt.Errorf("by NAT-PMP: %w; by UPnP %w", err, upnp)
 			}
 		}
 		if err == nil {
@@ -124,26 +130,45 @@ func (m *portMapper) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.moved:
+			pause = mapRetry
 		case <-time.After(pause):
+			pause = min(2*pause, mapRetryMost)
 		}
 	}
 }
 
-func (m *portMapper) poke() {
+func poke(c chan struct{}) {
 	select {
-	case m.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
+// lookAgain tells that this machine may be on another network.
+func (m *portMapper) lookAgain() { poke(m.moved) }
+
+// isElsewhere reports whether another router is the first one on the way out than was
+// before, and has the search begin at once then.
+func (m *portMapper) isElsewhere(before netip.Addr) bool {
+	now, _ := m.gateway()
+	if now == before {
+		return false
+	}
+	log.Infow("another router is on the way out", "now", now, "before", before)
+	m.lookAgain()
+	return true
+}
+
 // keepPMP keeps the ports mapped until ctx ends, and takes them back then. An
 // error says why there is no router that does it; nil also if there was one, which
-// answers no more.
+// answers no more or is another one now.
 func (m *portMapper) keepPMP(ctx context.Context) error {
-	router, err := m.pmp()
+	gateway, err := m.gateway()
 	if err != nil {
 		return err
 	}
+	router := m.pmp(gateway)
 	// The calls take no context, and who ends this need not wait for a router that
 	// never was there: to ask for its address changes nothing.
 	answer := make(chan error, 1)
@@ -174,6 +199,10 @@ func (m *portMapper) keepPMP(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-m.wake:
+		case <-m.moved:
+			if m.isElsewhere(gateway) {
+				return nil
+			}
 		case <-tick.C:
 		}
 	}
@@ -244,29 +273,69 @@ func (m *portMapper) takeBack(router pmpRouter) {
 	}
 }
 
-// keepUPnP leaves it to libp2p until ctx ends, and reports whether it found a
-// router in time.
-func (m *portMapper) keepUPnP(ctx context.Context) bool {
+var errNobody = errors.New("nobody answers")
+
+// keepUPnP leaves it to libp2p until ctx ends. An error says why there is no router that
+// maps ports; nil also if there was one, which does not any more or is another one now:
+// libp2p looks for another only after one has refused three connections.
+func (m *portMapper) keepUPnP(ctx context.Context) error {
+	gateway, _ := m.gateway()
 	other := m.upnp(keepsListening{m.net})
 	defer other.Close()
 	late := time.After(upnpPatience)
 	for !other.HasDiscoveredNAT() {
 		select {
 		case <-ctx.Done():
-			return false
+			return nil
 		case <-late:
-			return false
+			return errNobody
 		case <-time.After(100 * time.Millisecond): // it tells nobody
 		}
 	}
 	m.mu.Lock()
 	m.other, m.failure = other, nil
 	m.mu.Unlock()
-	<-ctx.Done() // it looks for another router itself
-	m.mu.Lock()
-	m.other = nil
-	m.mu.Unlock()
-	return true
+	defer func() {
+		m.mu.Lock()
+		m.other = nil
+		m.mu.Unlock()
+	}()
+	tick := time.NewTicker(pmpRenew)
+	defer tick.Stop()
+	for found := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.moved:
+			if m.isElsewhere(gateway) {
+				return nil
+			}
+		case <-tick.C:
+			switch {
+			case m.maps(other):
+				found = true
+			case found:
+				log.Info("the router maps no port any more")
+				return nil
+			default:
+				return errors.New("a router answers and maps no port")
+			}
+		}
+	}
+}
+
+// maps reports whether a port is mapped, or none needs to be.
+func (m *portMapper) maps(other bhost.NATManager) bool {
+	needed := false
+	for _, a := range m.net.ListenAddresses() {
+		if mappable(a) != 0 {
+			needed = true
+			if other.GetMapping(a) != nil {
+				return true
+			}
+		}
+	}
+	return !needed
 }
 
 // keepsListening is a network that tells of no listener's end. A host that ends

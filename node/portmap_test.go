@@ -3,7 +3,9 @@ package node
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -59,6 +61,7 @@ func (l *listening) listen(addrs ...string) {
 // fakeRouter maps the port above the one that is asked for if that is taken.
 type fakeRouter struct {
 	mu     sync.Mutex
+	outer  byte // of its address outside, the last number, unless 0
 	away   bool
 	slow   time.Duration
 	taken  map[int]bool
@@ -75,7 +78,7 @@ func (r *fakeRouter) GetExternalAddress() (*natpmp.GetExternalAddressResult, err
 	if r.away {
 		return nil, errSilent
 	}
-	return &natpmp.GetExternalAddressResult{ExternalIPAddress: [4]byte{5, 5, 5, 101}}, nil
+	return &natpmp.GetExternalAddressResult{ExternalIPAddress: [4]byte{5, 5, 5, max(r.outer, 101)}}, nil
 }
 
 func (r *fakeRouter) AddPortMapping(protocol string, in, out, seconds int) (*natpmp.AddPortMappingResult, error) {
@@ -114,26 +117,86 @@ func (r *fakeRouter) says() string {
 
 // fakeUPnP finds a router at once, if there is one.
 type fakeUPnP struct {
+	mu     sync.Mutex
 	there  bool
+	dead   bool // it was found, and answers no more
 	closed int
 }
 
-func (f *fakeUPnP) HasDiscoveredNAT() bool { return f.there }
+func (f *fakeUPnP) HasDiscoveredNAT() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.there
+}
+
 func (f *fakeUPnP) GetMapping(multiaddr.Multiaddr) multiaddr.Multiaddr {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.dead {
+		return nil
+	}
 	return multiaddr.StringCast("/ip4/5.5.5.102/tcp/9")
 }
 func (f *fakeUPnP) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.closed++
 	return nil
 }
 
+// closings counts how often it was closed.
+func (f *fakeUPnP) closings() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.closed
+}
+
 const anywhere, here = "/ip4/0.0.0.0/tcp/6001", "/ip4/127.0.0.1/tcp/6002"
 
-func mapping(r *fakeRouter, u *fakeUPnP) (*portMapper, *listening) {
-	l := new(listening)
-	m := &portMapper{net: l, pmp: func() (pmpRouter, error) { return r, nil }, upnp: func(network.Network) bhost.NATManager { return u }}
+// surroundings are the routers that a machine has around it, by their address inside, and
+// the one that is on its way out.
+type surroundings struct {
+	mu      sync.Mutex
+	routers map[netip.Addr]*fakeRouter
+	way     netip.Addr // none = no network
+}
+
+func (s *surroundings) gateway() (netip.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.way.IsValid() {
+		return s.way, errors.New("no way out")
+	}
+	return s.way, nil
+}
+
+// router is the one at an address.
+func (s *surroundings) router(at netip.Addr) pmpRouter {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.routers[at]
+}
+
+// move takes the machine to another network, or none.
+func (s *surroundings) move(m *portMapper, to netip.Addr) {
+	s.mu.Lock()
+	s.way = to
+	s.mu.Unlock()
+	m.lookAgain()
+}
+
+var home, work = netip.MustParseAddr("192.168.1.1"), netip.MustParseAddr("10.0.0.1")
+
+// mapping begins on a machine with these routers at home and at work, and without a
+// network if there is none at home.
+func mapping(atHome, atWork *fakeRouter, u *fakeUPnP) (*portMapper, *listening, *surroundings) {
+	l, s := new(listening), &surroundings{routers: map[netip.Addr]*fakeRouter{home: atHome, work: atWork}}
+	if atHome != nil {
+		s.way = home
+	}
+	m := &portMapper{net: l, gateway: s.gateway, pmp: s.router, upnp: func(network.Network) bhost.NATManager { return u }}
 	m.begin()
-	return m, l
+	return m, l, s
 }
 
 // A port is mapped when the host listens on it, renewed, and taken back: when it
@@ -141,7 +204,7 @@ func mapping(r *fakeRouter, u *fakeUPnP) (*portMapper, *listening) {
 func TestPortIsMapped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeRouter{mapped: make(map[int]int), taken: map[int]bool{6001: true}}
-		m, l := mapping(r, new(fakeUPnP))
+		m, l, _ := mapping(r, nil, new(fakeUPnP))
 		synctest.Wait()
 		if m.HasDiscoveredNAT() || r.says() != "map[]" {
 			t.Errorf("mapped %s, and nothing listens", r.says())
@@ -177,7 +240,7 @@ func TestPortIsMapped(t *testing.T) {
 func TestRouterComesAndGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &fakeRouter{mapped: make(map[int]int), away: true}
-		m, l := mapping(r, new(fakeUPnP))
+		m, l, _ := mapping(r, nil, new(fakeUPnP))
 		l.listen(anywhere)
 		time.Sleep(upnpPatience + time.Second)
 		if err := m.why(); err == nil || m.HasDiscoveredNAT() || m.GetMapping(l.addrs[0]) != nil {
@@ -201,12 +264,110 @@ func TestRouterComesAndGoes(t *testing.T) {
 	})
 }
 
+// A machine that has been without a network for hours has its ports mapped as soon as it
+// has one. On another network it says nothing of the router that it had, and takes its
+// ports back where it can.
+func TestMappingFollowsTheMachine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRouter{mapped: make(map[int]int), outer: 200}
+		m, l, s := mapping(nil, r, new(fakeUPnP))
+		defer m.Close()
+		l.listen(anywhere)
+		time.Sleep(3 * time.Hour)
+		if m.why() == nil {
+			t.Error("it is not said why there is no mapping")
+		}
+		s.move(m, work)
+		time.Sleep(time.Second)
+		if got := m.GetMapping(l.addrs[0]); m.by() != byPMP || got == nil || got.String() != "/ip4/5.5.5.200/tcp/6001" {
+			t.Errorf("on a network mapped to %v by %q: %v", got, m.by(), m.why())
+		}
+
+		r2 := &fakeRouter{mapped: make(map[int]int)}
+		s.mu.Lock()
+		s.routers[home] = r2
+		s.mu.Unlock()
+		s.move(m, home)
+		time.Sleep(time.Second)
+		if got := m.GetMapping(l.addrs[0]); got == nil || got.String() != "/ip4/5.5.5.101/tcp/6001" || r.says() != "map[]" {
+			t.Errorf("on another network mapped to %v, the router before has %s", got, r.says())
+		}
+		// It is on the same network, with other addresses: nothing ends.
+		before := r2.mappings()
+		s.move(m, home)
+		time.Sleep(time.Second)
+		if m.by() != byPMP || r2.mappings() != before+1 {
+			t.Errorf("by %q, asked %d times", m.by(), r2.mappings()-before)
+		}
+		s.move(m, netip.Addr{})
+		time.Sleep(time.Second)
+		if got := m.GetMapping(l.addrs[0]); got != nil {
+			t.Errorf("without a network mapped to %v", got)
+		}
+	})
+}
+
+// A node whose addresses change has the mapper look again.
+func TestMapperHearsOfChanges(t *testing.T) {
+	m := &portMapper{moved: make(chan struct{}, 1)}
+	startNode(t, nil, func(n *Node) { n.reach.nat = m })
+	next(t, m.moved) // of its first addresses it is told as of others
+}
+
+// What UPnP mapped is forgotten on another network, and when the router maps nothing any
+// more, which libp2p says nothing of; then a router is looked for again.
+func TestUPnPIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &fakeUPnP{there: true}
+		m, l, s := mapping(&fakeRouter{away: true}, &fakeRouter{mapped: make(map[int]int)}, u)
+		defer m.Close()
+		l.listen(anywhere)
+		time.Sleep(10 * time.Minute)
+		if m.by() != byUPnP || u.closings() != 0 {
+			t.Fatalf("by %q: %v", m.by(), m.why())
+		}
+		s.move(m, home)
+		time.Sleep(time.Second)
+		if m.by() != byUPnP || u.closings() != 0 {
+			t.Errorf("on the same network by %q", m.by())
+		}
+		s.move(m, work)
+		time.Sleep(time.Second)
+		if m.by() != byPMP || u.closings() != 1 {
+			t.Errorf("on another network by %q, closed %d times", m.by(), u.closings())
+		}
+		s.move(m, home)
+		time.Sleep(time.Second + pmpRenew)
+		if m.by() != byUPnP {
+			t.Fatalf("back by %q", m.by())
+		}
+		u.mu.Lock()
+		u.dead = true
+		u.mu.Unlock()
+		time.Sleep(pmpRenew)
+		if m.by() != "" || u.closings() != 2 {
+			t.Errorf("by a router that is gone: by %q, closed %d times", m.by(), u.closings())
+		}
+		time.Sleep(mapRetry + pmpRenew + time.Second)
+		if err := m.why(); err == nil || !strings.Contains(err.Error(), "maps no port") {
+			t.Errorf("of a router that maps nothing is said: %v", err)
+		}
+		u.mu.Lock()
+		u.dead = false
+		u.mu.Unlock()
+		time.Sleep(2*mapRetry + time.Second)
+		if m.by() != byUPnP {
+			t.Errorf("when it maps again, by %q: %v", m.by(), m.why())
+		}
+	})
+}
+
 // Without NAT-PMP there is UPnP. Who ends does not wait for a router that says
 // nothing.
 func TestPortByUPnP(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u := &fakeUPnP{there: true}
-		m, l := mapping(&fakeRouter{away: true}, u)
+		m, l, _ := mapping(&fakeRouter{away: true}, nil, u)
 		l.listen(anywhere)
 		time.Sleep(time.Second)
 		if got := m.GetMapping(l.addrs[0]); m.by() != byUPnP || got.String() != "/ip4/5.5.5.102/tcp/9" {
@@ -216,7 +377,7 @@ func TestPortByUPnP(t *testing.T) {
 			t.Errorf("closed %d times", u.closed)
 		}
 
-		m, _ = mapping(&fakeRouter{away: true, slow: time.Minute}, u)
+		m, _, _ = mapping(&fakeRouter{away: true, slow: time.Minute}, nil, u)
 		began := time.Now()
 		if m.Close(); time.Since(began) > 0 {
 			t.Errorf("the end took %v", time.Since(began))
