@@ -130,7 +130,7 @@ func (k *kademlia) run(ctx context.Context) {
 	wg.Go(func() { k.advertising(ctx) })
 	wg.Go(func() { k.searching(ctx) })
 	wg.Go(func() { k.values.Run(ctx) })
-	wg.Go(func() { k.types.run(ctx, k.awaitPeers) })
+	wg.Go(func() { k.types.run(ctx, k.awaitPeers, k.watch) })
 	wg.Wait()
 	k.values.Detach()
 	if err := k.dht.Close(); err != nil {
@@ -151,7 +151,11 @@ func (k *kademlia) advertising(ctx context.Context) {
 		} else {
 			again, retry = min(2*again, kadLastAdvert), kadFirstPause
 		}
-		pause(ctx, jitter(wait), changed)
+		if pause(ctx, jitter(wait), changed) {
+			// The host remembers its addresses for a minute, so that the next advert may
+			// tell the old ones still.
+			again, retry = kadFirstAdvert, kadFirstPause
+		}
 	}
 }
 

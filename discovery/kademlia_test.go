@@ -214,7 +214,25 @@ func TestKademliaPauses(t *testing.T) {
 				t.Fatalf("handed over %v", c)
 			}
 		}
+		// The network is another one, and what the host says of its addresses may be a
+		// minute old.
+		adverts, searches := len(f.adverts), len(f.searched)
+		move(f.watch, "elsewhere")
+		f.pass(0)
+		if got, also := len(f.adverts)-adverts, len(f.searched)-searches; got != 1 || also != 1 {
+			t.Errorf("after a change of the network advertised %d times, searched %d times at once", got, also)
+		}
+		f.pass(kadFirstAdvert * 5 / 4)
+		if got := len(f.adverts) - adverts; got != 2 {
+			t.Errorf("advertised %d times within 75 s", got)
+		}
 	})
+}
+
+// move changes what a watcher sees.
+func move(w *watcher, to string) {
+	w.observe = func() (surroundings, error) { return surroundings{key: to}, nil }
+	w.look()
 }
 
 func TestKademliaFails(t *testing.T) {

@@ -218,9 +218,34 @@ func (f *typeFinder) done(job typeJob, err error, now time.Time) {
 	f.wake = make(chan struct{})
 }
 
+// moved has everything that is served written down and looked for as if its turn began,
+// because this node may have other addresses now, and others around it.
+func (f *typeFinder) moved() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.served {
+		p.advertAt, p.again = time.Time{}, kadFirstAdvert
+		p.searchAt, p.wait = time.Time{}, kadFirstPause
+	}
+	close(f.wake)
+	f.wake = make(chan struct{})
+}
+
 // run works until ctx ends. await waits until there is somebody to ask.
-func (f *typeFinder) run(ctx context.Context, await func(context.Context) bool) {
+func (f *typeFinder) run(ctx context.Context, await func(context.Context) bool, watch *watcher) {
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, changed := watch.current()
+		for {
+			select {
+			case <-changed:
+				_, changed = watch.current()
+				f.moved()
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
 	for range kadTypeJobs {
 		wg.Go(func() {
 			for await(ctx) {

@@ -16,6 +16,7 @@ import (
 // where. Each job takes so long.
 type typeBook struct {
 	*typeFinder
+	watch    *watcher
 	mu       sync.Mutex
 	adverts  map[string][]time.Time
 	searches map[string][]time.Time
@@ -27,7 +28,7 @@ type typeBook struct {
 }
 
 func newTypeBook(t *testing.T, takes time.Duration) *typeBook {
-	b := &typeBook{typeFinder: newTypeFinder("test"), adverts: make(map[string][]time.Time), searches: make(map[string][]time.Time), got: make(map[uint16]int)}
+	b := &typeBook{typeFinder: newTypeFinder("test"), watch: newWatcher(nil), adverts: make(map[string][]time.Time), searches: make(map[string][]time.Time), got: make(map[uint16]int)}
 	work := func(book map[string][]time.Time, place string) error {
 		b.mu.Lock()
 		book[place] = append(book[place], time.Now())
@@ -58,7 +59,7 @@ func newTypeBook(t *testing.T, takes time.Duration) *typeBook {
 		b.got[dataType]++
 	}
 	var running sync.WaitGroup
-	running.Go(func() { b.run(t.Context(), func(ctx context.Context) bool { return ctx.Err() == nil }) })
+	running.Go(func() { b.run(t.Context(), func(ctx context.Context) bool { return ctx.Err() == nil }, b.watch) })
 	b.mu.Lock()
 	t.Cleanup(func() {
 		b.mu.Unlock()
@@ -111,6 +112,28 @@ func TestTypesAreServed(t *testing.T) {
 		if len(b.adverts[seven]) != adverts {
 			t.Error("written down although it is taken no more")
 		}
+	})
+}
+
+// After a change of the network a type is written down and looked for at once, and once
+// more when the host has noticed what its addresses are.
+func TestTypesFollowTheNetwork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newTypeBook(t, 0)
+		b.set([]TypeWish{{Type: 7, Taken: true, Missing: true}})
+		b.pass(6 * time.Hour)
+		seven := b.place(7)
+		adverts, searches := len(b.adverts[seven]), len(b.searches[seven])
+		move(b.watch, "elsewhere")
+		b.pass(0)
+		if got, also := len(b.adverts[seven])-adverts, len(b.searches[seven])-searches; got != 1 || also != 1 {
+			t.Errorf("after a change of the network written down %d times, looked for %d times at once", got, also)
+		}
+		b.pass(kadFirstAdvert * 5 / 4)
+		if got := len(b.adverts[seven]) - adverts; got != 2 {
+			t.Errorf("written down %d times within 75 s", got)
+		}
+		checkGrowing(t, "searching", b.searches[seven][searches:], kadFirstPause, kadLastPause)
 	})
 }
 
