@@ -227,6 +227,20 @@ func TestConformance_2_OnlySubscriberLeavesWhilePending(t *testing.T) {
 	alone(t, a, end, subscriber(t, c, 1, dataType))
 }
 
+// When it comes back in time it is told again, also what is older than Replay.
+func TestConformance_2_OnlySubscriberComesBack(t *testing.T) {
+	t.Parallel()
+	c, a, leaves, end := relayed(t, settings(func(cfg *node.Config) { cfg.Replay = 0 }))
+	a.send(announce(0, dataType, "left open"))
+	leaves.expect("left open")
+	leaves.Close()
+	c.AwaitModules(1, 0)
+	back := subscriber(t, c, 1, dataType)
+	back.vouch("left open")
+	end.vouch("left open")
+	alone(t, a, end, back)
+}
+
 // VALIDATIONs with an unknown, foreign or repeated ID are ignored, the connection
 // stays, and the first word counts.
 func TestConformance_2_StrayValidations(t *testing.T) {

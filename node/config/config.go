@@ -101,7 +101,7 @@ type Config struct {
 	// Replay (replay) is how far back a new subscriber is told what the node knew
 	// before. 0 = nothing, up to 1 h, default 10 s. It closes the race between
 	// one module's ANNOUNCE and another's NOTIFY; much longer floods a module that
-	// reconnects.
+	// reconnects. What waits for votes is told in any case.
 	Replay time.Duration
 
 	// NotificationPace (notification_pace) is the pause after which the next

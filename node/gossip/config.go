@@ -50,7 +50,7 @@ type Config struct {
 	// Lifetime is how long an event lives, up to MaxLifetime.
 	Lifetime time.Duration
 	// Replay is how far back a module is told, when it subscribes, what the
-	// node learnt before. 0 = nothing.
+	// node learnt before. 0 = nothing. What waits for votes is told in any case.
 	Replay time.Duration
 	// ValidationTimeout is how long modules may take to vote on a rumor before
 	// it is given up.

@@ -162,9 +162,10 @@
 //     connected with through takers of that type knows, that was published with
 //     no TTL, and that lives long enough to be compared: however it was lost.
 //     The exceptions are rumors that a full store has evicted (the oldest go
-//     first), and what modules on all ways to here voted down.
+//     first), and what modules on all ways to here voted down, or did not vote on
+//     within Config.ValidationTimeout.
 //   - Of what the node knew before a module subscribed, it is told only the last
-//     Config.Replay.
+//     Config.Replay, and what waits for votes.
 //   - A module is never told what it announced itself.
 //
 // To the node: memory is bounded whatever neighbours send. Every map and queue

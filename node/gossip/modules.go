@@ -91,19 +91,21 @@ func (s *State) tooManyTypes(ev Subscribe) bool {
 }
 
 // replay tells a new subscriber what the node learnt in the last moments, so
-// that an ANNOUNCE racing its NOTIFY is not lost.
+// that an ANNOUNCE racing its NOTIFY is not lost, and what waits for votes, however
+// long: a module that comes back late may be the only one to vouch for it.
 func (s *State) replay(m *module, dataType uint16) {
 	since := s.now.Add(-s.cfg.Replay)
-	var recent []*entry
+	var told []*entry
 	for _, p := range s.store.group(GroupOf(dataType)) {
 		e := s.store.entries[p.ID]
+		recent := e.state == held || e.state == kept && e.learnt.After(since)
 		// A driver that is late with its tick may ask before the expired is gone.
-		if e.state != refused && e.learnt.After(since) && e.r.Expires > s.millis() {
-			recent = append(recent, e)
+		if recent && e.r.Expires > s.millis() {
+			told = append(told, e)
 		}
 	}
-	slices.SortStableFunc(recent, func(a, b *entry) int { return a.learnt.Compare(b.learnt) })
-	for _, e := range recent {
+	slices.SortStableFunc(told, func(a, b *entry) int { return a.learnt.Compare(b.learnt) })
+	for _, e := range told {
 		s.tell(e, m)
 	}
 }

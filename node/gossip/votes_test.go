@@ -203,6 +203,32 @@ func TestReplayOff(t *testing.T) {
 	mustEqual(t, "told", n.told(1), []string{"after"})
 }
 
+// What waits for votes is told however long it has waited: the module that was
+// asked may take longer than Replay to come back.
+func TestReplayOfWhatWaits(t *testing.T) {
+	n := alone(t, func(c *Config) { c.Replay, c.ValidationTimeout = time.Second, 20*time.Second })
+	n.subscribe(1, true, 7)
+	n.up("B", 7)
+	n.up("D", 7)
+	r := rumorOf(t, "Z", 1, "news")
+	n.push("B", r)
+	n.do(ModuleGone{1})
+	n.wait(12 * time.Second)
+	n.forget()
+	n.subscribe(2, true, 7)
+	n.subscribe(2, true, 7)
+	mustEqual(t, "who comes back is told, once", n.told(2), []string{"news"})
+	if n.forwarded() {
+		t.Error("forwarded though nobody vouched for it")
+	}
+	n.vote(2, r, true)
+	if !n.forwarded() {
+		t.Error("not forwarded though all who were asked said valid")
+	}
+	n.subscribe(3, true, 7)
+	mustEqual(t, "told when it waits no more", n.told(3), nil)
+}
+
 // A driver that is late with its tick may ask before the expired is gone.
 func TestReplayNothingExpired(t *testing.T) {
 	n := alone(t)
@@ -334,7 +360,8 @@ func TestVotesMachine(t *testing.T) {
 				voters[m] = before || votes
 				n.do(Subscribe{m, 7, votes})
 				for _, r := range rumors {
-					if !known && r.state != refused && r.at.After(n.w.now.Add(-n.s.cfg.Replay)) {
+					recent := r.state == kept && r.at.After(n.w.now.Add(-n.s.cfg.Replay))
+					if !known && (r.state == held || recent) {
 						tell(r, m)
 					}
 				}
