@@ -1,6 +1,7 @@
 // Package docs holds the documentation in the folder of that name, and the
 // README, to what they say: commands are run, transcripts of the module API are
-// replayed against a node, the example program runs, links lead somewhere.
+// replayed against a node, the example program runs, links lead somewhere, and Go that
+// authors of modules are shown, also by integration/README.md, runs as a test here.
 //
 // Each fenced block of kind sh in docs/*.md has a comment on the line before it
 // that says what a test does with it. The blocks of a page are run in their

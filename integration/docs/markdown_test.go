@@ -125,6 +125,30 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// TestGoBlocks: the Go that pages show is among the tests of this package, and so is
+// compiled and run.
+func TestGoBlocks(t *testing.T) {
+	source, err := os.ReadFile("mymodule_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range append(pages(t), filepath.Join(root, "integration/README.md")) {
+		for _, s := range steps(t, path) {
+			if s.kind != "go" {
+				continue
+			}
+			n++
+			if !strings.Contains(string(source), "\n"+s.text) {
+				t.Errorf("%s:%d: this is not in mymodule_test.go:\n%s", path, s.line, s.text)
+			}
+		}
+	}
+	if n < 2 {
+		t.Errorf("only %d blocks of Go were found", n)
+	}
+}
+
 // anchorOf is what a heading is referred to by.
 func anchorOf(heading string) string {
 	return strings.ReplaceAll(strings.Map(func(r rune) rune {
