@@ -3,9 +3,12 @@ package apibridge_test
 import (
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	logging "github.com/ipfs/go-log/v2"
 
 	"hearsay/apibridge"
 	"hearsay/apibridge/apimsg"
@@ -161,6 +164,37 @@ func TestHabit_RepeatingOneselfIsNoEcho(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// That a module is held back is in the log, once a connection.
+func TestHabit_EchoIsLogged(t *testing.T) {
+	const name = "hearsay/api"
+	logging.SetLogLevel(name, "info")
+	defer logging.SetLogLevel(name, "fatal")
+	pipe := logging.NewPipeReader()
+	logged := make(chan string)
+	go func() {
+		all, _ := io.ReadAll(pipe)
+		logged <- string(all)
+	}()
+	p := serve(t, unpaced())
+	for range 2 {
+		m := p.subscriber(1)
+		for range 3 {
+			p.Receive(1, []byte("x"))
+			m.expect("x")
+		}
+		m.send(&apimsg.Announce{DataType: 1, Data: []byte("x")}, &apimsg.Announce{DataType: 1, Data: []byte("x")}, &apimsg.Announce{DataType: 1, Data: []byte("x")})
+		p.settle(m)
+		m.leave()
+	}
+	pipe.Close()
+	if all := <-logged; strings.Count(all, "held back") != 2 {
+		t.Errorf("two connections were held back, and the log says\n%s", all)
+	}
+	if s := p.srv.Stats(); s.Echoes != 4 {
+		t.Errorf("%d echoes held back", s.Echoes)
 	}
 }
 

@@ -26,6 +26,7 @@ type session struct {
 	// Only the reading goroutine uses these.
 	notified   bool // a NOTIFY came
 	complained bool // about an ANNOUNCE that the node refused
+	echoed     bool // an ANNOUNCE was held back, and the log says so
 
 	// Only the writing goroutine uses these.
 	note  apimsg.Notification
@@ -66,6 +67,10 @@ func (s *session) announce(m *apimsg.Announce) error {
 	s.limit.Wait(s.ctx) // cut short when the connection ends: this message is here, and counts
 	if !s.mayEcho(m) {
 		count.echoes.Add(1)
+		if !s.echoed { // a module's author may not expect it
+			s.echoed = true
+			log.Infof("module %v: ANNOUNCE of %d bytes of type %d repeats what it was told, and is held back", s.nc.RemoteAddr(), len(m.Data), m.DataType)
+		}
 		return nil
 	}
 	// The server's context, not the connection's, for the same reason.
