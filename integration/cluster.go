@@ -158,7 +158,9 @@ func (c *Cluster) Partition(groups ...[]int) {
 			side[i] = g + 1
 		}
 	}
-	c.network.cut(func(i, j int) bool { return side[i] != side[j] })
+	if err := c.network.cut(func(i, j int) bool { return side[i] != side[j] }); err != nil {
+		c.fail("a partition: %v", err)
+	}
 	for j := range c.nodes {
 		for i := range j {
 			if side[i] != side[j] {
@@ -173,7 +175,9 @@ func (c *Cluster) Partition(groups ...[]int) {
 // leave to each other before they dial.
 func (c *Cluster) Heal() {
 	c.tb.Helper()
-	c.network.cut(nil)
+	if err := c.network.cut(nil); err != nil {
+		c.fail("the end of a partition: %v", err)
+	}
 	c.connect(slices.DeleteFunc(slices.Clone(c.opts.topology), func(p pair) bool {
 		return c.nodes[p.i].run == nil || c.nodes[p.j].run == nil
 	}))

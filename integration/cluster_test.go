@@ -13,6 +13,7 @@ import (
 
 	"hearsay/integration"
 	"hearsay/node"
+	"hearsay/node/gossip"
 )
 
 // networks runs a test on the mock network and over TCP.
@@ -157,6 +158,42 @@ func TestStopKillRestart(t *testing.T) {
 			t.Errorf("heard %q", got)
 		}
 	})
+}
+
+// A guest is cut off from a node that is killed as nodes are: it hears no goodbye and
+// gets no connection any more, though it dials in the moment in which one ends. A node
+// that comes back is there for it, too.
+func TestKillCutsOffGuests(t *testing.T) {
+	t.Parallel()
+	c := integration.New(t, 1)
+	s := guest(t, c, nil)
+	s.link(addressOf(c, 0))
+	from, to := s.seen(), addressOf(c, 0)
+	again := make(chan error, 100)
+	dialling := &network.NotifyBundle{DisconnectedF: func(network.Network, network.Conn) {
+		go func() { again <- s.host.Connect(t.Context(), to) }()
+	}}
+	s.host.Network().Notify(dialling)
+	c.Node(0).Kill()
+	if err := <-again; err == nil {
+		t.Error("connected to a node while it was killed")
+	}
+	s.host.Network().StopNotify(dialling)
+	if err := s.host.Connect(t.Context(), to); err == nil {
+		t.Error("connected to a node that was killed")
+	}
+	s.awaitUnlinked(to.ID, from)
+	s.mu.Lock()
+	for _, ev := range s.events {
+		if r, ok := ev.(gossip.Received); ok {
+			if bye, ok := r.Msg.(*gossip.Bye); ok {
+				t.Errorf("it said goodbye: %v", bye)
+			}
+		}
+	}
+	s.mu.Unlock()
+	c.Node(0).Start()
+	s.link(addressOf(c, 0))
 }
 
 // The API is a module's: what it announces and asks for goes all the way.

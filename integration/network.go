@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -25,6 +27,8 @@ import (
 // that there are, and those that come later in the moment in which they come,
 // before a stream is opened on them.
 type fabric struct {
+	patience time.Duration // for what ends a little later
+
 	mu    sync.Mutex
 	ids   []*identity.Identity
 	index map[peer.ID]int
@@ -40,7 +44,7 @@ type fabric struct {
 }
 
 func newFabric(opts options) *fabric {
-	f := &fabric{index: make(map[peer.ID]int), links: make(map[pair]mocknet.Link), guests: make(map[host.Host]map[host.Host]bool)}
+	f := &fabric{patience: opts.patience, index: make(map[peer.ID]int), links: make(map[pair]mocknet.Link), guests: make(map[host.Host]map[host.Host]bool)}
 	if !opts.tcp {
 		f.mock = mocknet.New()
 		f.mock.SetLinkDefaults(opts.links)
@@ -125,7 +129,7 @@ func (f *fabric) watch(i int, h host.Host) {
 	h.Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
 		f.mu.Lock()
 		j, known := f.index[c.RemotePeer()]
-		cut := known && !f.joined(i, j)
+		cut := known && !f.joined(i, j) || f.mock != nil && f.hosts[i] != h // which guests notice, too
 		f.mu.Unlock()
 		if cut {
 			c.Close()
@@ -137,8 +141,9 @@ func (f *fabric) watch(i int, h host.Host) {
 	f.rewire()
 }
 
-// unplug takes a node off the network, and returns when nothing can reach it.
-func (f *fabric) unplug(i int) {
+// unplug takes a node off the network, and returns when nothing can reach it. Its
+// error says what still can.
+func (f *fabric) unplug(i int) error {
 	f.mu.Lock()
 	h := f.hosts[i]
 	f.hosts[i] = nil
@@ -150,22 +155,28 @@ func (f *fabric) unplug(i int) {
 		}
 	}
 	f.mu.Unlock()
-	if h == nil {
-		return
+	var errs []error
+	if h != nil {
+		for _, o := range others {
+			errs = append(errs, f.sever(h, o))
+		}
 	}
-	for _, o := range others {
-		f.sever(h, o)
-	}
+	return errors.Join(errs...)
 }
 
 // sever ends all connections between two hosts that cannot make new ones, and
 // returns when nothing gets through any more.
-func (f *fabric) sever(a, b host.Host) {
-	for _, c := range append(a.Network().ConnsToPeer(b.ID()), b.Network().ConnsToPeer(a.ID())...) {
-		c.Close()
+func (f *fabric) sever(a, b host.Host) error {
+	closeAll := func() (open int) {
+		for _, c := range append(a.Network().ConnsToPeer(b.ID()), b.Network().ConnsToPeer(a.ID())...) {
+			c.Close()
+			open++
+		}
+		return open
 	}
 	if f.mock == nil {
-		return
+		closeAll()
+		return nil
 	}
 	// A mock connection closes its other end a little later. Until then that side
 	// can open a stream on it that works: a node that is being killed told of its
@@ -181,14 +192,21 @@ func (f *fabric) sever(a, b host.Host) {
 		h.Network().Notify(n)
 		defer h.Network().StopNotify(n)
 	}
-	for len(a.Network().ConnsToPeer(b.ID()))+len(b.Network().ConnsToPeer(a.ID())) > 0 {
-		<-gone
+	late := time.NewTimer(f.patience)
+	defer late.Stop()
+	for closeAll() > 0 {
+		select {
+		case <-gone:
+		case <-late.C:
+			return fmt.Errorf("%v and %v are still connected after %v", a.ID(), b.ID(), f.patience)
+		}
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.endStreams(func(c network.Conn) bool {
 		return c.LocalPeer() == a.ID() && c.RemotePeer() == b.ID() || c.LocalPeer() == b.ID() && c.RemotePeer() == a.ID()
 	})
+	return nil
 }
 
 // endStreams resets the streams of some connections. f.mu is held.
@@ -202,8 +220,8 @@ func (f *fabric) endStreams(which func(network.Conn) bool) {
 	}
 }
 
-// cut changes which pairs cannot connect: nil = none.
-func (f *fabric) cut(apart func(i, j int) bool) {
+// cut changes which pairs cannot connect: nil = none. Its error says which still do.
+func (f *fabric) cut(apart func(i, j int) bool) error {
 	f.mu.Lock()
 	f.apart = apart
 	f.rewire()
@@ -216,9 +234,11 @@ func (f *fabric) cut(apart func(i, j int) bool) {
 		}
 	}
 	f.mu.Unlock()
+	var errs []error
 	for _, c := range cut {
-		f.sever(c[0], c[1])
+		errs = append(errs, f.sever(c[0], c[1]))
 	}
+	return errors.Join(errs...)
 }
 
 // joined reports whether two nodes can connect. f.mu is held.
@@ -232,6 +252,12 @@ func (f *fabric) rewire() {
 		return
 	}
 	for g, linked := range f.guests {
+		for h := range linked {
+			if !slices.Contains(f.hosts, h) {
+				f.mock.UnlinkNets(g.Network(), h.Network())
+				delete(linked, h)
+			}
+		}
 		for _, h := range f.hosts {
 			if h != nil && !linked[h] {
 				if _, err := f.mock.LinkNets(g.Network(), h.Network()); err == nil {

@@ -225,7 +225,7 @@ func (n *Node) Kill() {
 	if n.run == nil {
 		return
 	}
-	n.c.network.unplug(n.index)
+	n.unplug()
 	n.end(0)
 }
 
@@ -273,6 +273,14 @@ func (n *Node) end(grace time.Duration) {
 		n.c.tb.Errorf("integration: node %d does not end within %v", n.index, n.c.opts.patience)
 	}
 	r.watcher.Close()
-	n.c.network.unplug(n.index)
+	n.unplug()
 	n.c.journal.note(n.index, "stopped", -1)
+}
+
+// unplug takes the node off the network.
+func (n *Node) unplug() {
+	n.c.tb.Helper()
+	if err := n.c.network.unplug(n.index); err != nil {
+		n.c.tb.Errorf("integration: node %d is not off the network: %v", n.index, err)
+	}
 }
