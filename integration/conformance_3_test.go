@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -37,12 +36,7 @@ func get(key string) []byte { return append([]byte{0, 36, 0x02, 0x8b}, key...) }
 // dhtModule connects to the DHT API of node i.
 func dhtModule(t testing.TB, c *integration.Cluster, i int) *raw {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp4", c.Node(i).DHTAPI(), integration.DefaultPatience)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	return &raw{conn.(*net.TCPConn), t, c, i}
+	return moduleAt(t, c, i, c.Node(i).DHTAPI())
 }
 
 // answer reads SUCCESS or FAILURE; the value is "" of the latter.

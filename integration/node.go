@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+	"golang.org/x/sync/errgroup"
 
 	"hearsay/apibridge"
 	"hearsay/node"
@@ -28,19 +29,11 @@ type Node struct {
 	run      *running              // nil = stopped
 }
 
-// DHTAPI is the address of the node's DHT API, 127.0.0.1:port; "" unless
-// WithDHTAPI. It changes from start to start.
-func (n *Node) DHTAPI() string {
-	n.c.tb.Helper()
-	return n.mustRun().dhtAddr
-}
-
 // running is a started node.
 type running struct {
 	node    *node.Node
 	bridge  *apibridge.GossipServer // nil without API
-	dht     *apibridge.DHTServer    // nil unless WithDHTAPI
-	dhtAddr string
+	beside  map[string]served       // module APIs beside Gossip, by name
 	watcher *node.Watcher
 	leave   context.CancelFunc
 	ended   chan error // of node and API, when both have ended
@@ -136,42 +129,24 @@ func (n *Node) start() error {
 	r := &running{
 		node:    nd,
 		watcher: nd.Watch(), // before anything happens
+		beside:  make(map[string]served),
 		leave:   leave,
 		ended:   make(chan error, 1),
 	}
-	parts := make(chan error, 3)
-	go func() { parts <- nd.Run(ctx) }()
+	var parts errgroup.Group
+	parts.Go(func() error { return nd.Run(ctx) })
 	<-nd.Ready()
 	if ln != nil {
 		n.api = ln.Addr().String()
 		r.bridge = apibridge.NewGossip(nd.Modules(), limits)
-		go func() { parts <- r.bridge.Serve(ln) }()
-	} else {
-		parts <- nil
+		parts.Go(func() error { return r.bridge.Serve(ln) })
 	}
-	if err := n.startDHT(r, parts); err != nil {
-		n.c.tb.Errorf("integration: the DHT API of node %d: %v", n.index, err)
+	if err := n.serveBeside(r, &parts); err != nil {
+		n.c.tb.Errorf("integration: an API of node %d: %v", n.index, err)
 	}
 	go n.c.journal.follow(n.index, r.watcher, ctx.Done(), n.c.index)
-	go func() { r.ended <- errors.Join(<-parts, <-parts, <-parts) }()
+	go func() { r.ended <- parts.Wait() }()
 	n.run = r
-	return nil
-}
-
-// startDHT serves the DHT API if the cluster has it.
-func (n *Node) startDHT(r *running, parts chan<- error) error {
-	var ln net.Listener
-	var err error
-	if n.c.opts.dht {
-		ln, err = apibridge.Listen("127.0.0.1:0", false)
-	}
-	if ln == nil {
-		parts <- nil
-		return err
-	}
-	r.dhtAddr = ln.Addr().String()
-	r.dht = apibridge.NewDHT(r.node.ValueModules(), apibridge.DHTOptions{})
-	go func() { parts <- r.dht.Serve(ln) }()
 	return nil
 }
 
@@ -258,9 +233,9 @@ func (n *Node) end(grace time.Duration) {
 			n.c.tb.Errorf("integration: the API of node %d does not end: %v", n.index, err)
 		}
 	}
-	if r.dht != nil {
+	for _, s := range r.beside {
 		drain, cancel := context.WithTimeout(context.Background(), grace)
-		r.dht.Close(drain) // cutting a module off is no failure
+		s.Close(drain) // cutting a module off is no failure
 		cancel()
 	}
 	r.leave()

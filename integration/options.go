@@ -38,11 +38,11 @@ type options struct {
 	links    mocknet.LinkOptions
 	state    bool
 	offline  bool
-	dht      bool
 	trace    bool
 	patience time.Duration
 	config   []func(i int, cfg *node.Config)
 	api      []func(i int, opts *apibridge.Options)
+	beside   map[string]func(*node.Node) server // module APIs beside Gossip
 }
 
 // An Option changes what New makes.
@@ -94,15 +94,6 @@ func WithPatience(d time.Duration) Option { return func(o *options, _ int) { o.p
 // milliseconds, and a machine that is busy changes nothing. [Cluster.Announce],
 // [Cluster.Listen] and [node.Node.Modules] are there without an API.
 func WithoutAPI() Option { return func(o *options, _ int) { o.offline = true } }
-
-// WithDHTAPI switches Kademlia on, which keeps the values, and gives every node a
-// DHT API ([Node.DHTAPI]).
-func WithDHTAPI() Option {
-	return func(o *options, _ int) {
-		o.dht = true
-		o.config = append(o.config, func(_ int, cfg *node.Config) { cfg.Kademlia = true })
-	}
-}
 
 // WithTrace keeps every message between nodes, for [Cluster.Frames] to tell. All
 // of them stay in memory until the end of the test.

@@ -50,7 +50,13 @@ func validation(id uint16, v byte) []byte {
 // module connects to node i.
 func module(t testing.TB, c *integration.Cluster, i int) *raw {
 	t.Helper()
-	conn, err := net.DialTimeout("tcp4", c.Node(i).API(), integration.DefaultPatience)
+	return moduleAt(t, c, i, c.Node(i).API())
+}
+
+// moduleAt connects to one of the APIs of node i.
+func moduleAt(t testing.TB, c *integration.Cluster, i int, address string) *raw {
+	t.Helper()
+	conn, err := net.DialTimeout("tcp4", address, integration.DefaultPatience)
 	if err != nil {
 		t.Fatal(err)
 	}
