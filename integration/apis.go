@@ -76,6 +76,15 @@ func (n *Node) NSEAPI() string {
 	return n.mustRun().beside["NSE"].address
 }
 
+// DHTStats are the counters of the node's DHT API; all 0 unless WithDHTAPI.
+func (n *Node) DHTStats() apibridge.DHTStats {
+	n.c.tb.Helper()
+	if dht, ok := n.mustRun().beside["DHT"].server.(*apibridge.DHTServer); ok {
+		return dht.Stats()
+	}
+	return apibridge.DHTStats{}
+}
+
 // serveBeside begins to serve the APIs that the cluster has beside Gossip.
 func (n *Node) serveBeside(r *running, parts *errgroup.Group) error {
 	for name, serve := range n.c.opts.beside {

@@ -125,6 +125,36 @@ func TestConformance_3_CourseClient(t *testing.T) {
 	}
 }
 
+// What the modules of one node put takes 1 MiB at most. What does not fit is refused
+// without a word: there is no value then, or the one before.
+func TestConformance_3_TooMuchPut(t *testing.T) {
+	t.Parallel()
+	c := integration.New(t, 1, integration.WithDHTAPI())
+	m, other := dhtModule(t, c, 0), dhtModule(t, c, 0)
+	large := strings.Repeat("v", 65_495)
+	m.send(put(60, 1, 0, dhtKey("small"), "old"))
+	for i := range 16 {
+		key, want := dhtKey(fmt.Sprint(i)), large
+		if i == 15 {
+			want = ""
+		}
+		m.send(put(60, 1, 0, key, large), get(key))
+		m.expectValue(key, want)
+	}
+	if s := c.Node(0).DHTStats(); s.Puts != 17 || s.PutErrors != 1 {
+		t.Errorf("%d PUTs, %d refused", s.Puts, s.PutErrors)
+	}
+	m.send(put(60, 1, 0, dhtKey("small"), large), get(dhtKey("small")))
+	m.expectValue(dhtKey("small"), "old")
+	other.send(put(60, 1, 0, dhtKey("others"), large), get(dhtKey("others")))
+	other.expectValue(dhtKey("others"), "")
+	other.send(put(60, 1, 0, dhtKey("others"), "new"), get(dhtKey("others")))
+	other.expectValue(dhtKey("others"), "new")
+	if s := c.Node(0).DHTStats(); s.PutErrors != 3 {
+		t.Errorf("%d PUTs were refused, want 3", s.PutErrors)
+	}
+}
+
 // Several GETs may be pipelined; each is answered on its connection, with its key.
 func TestConformance_3_PipelinedGets(t *testing.T) {
 	t.Parallel()
