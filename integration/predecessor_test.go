@@ -202,7 +202,7 @@ func TestPredecessor_ReminingOnEveryHop(t *testing.T) {
 func TestPredecessor_ProofFitsAnotherRumor(t *testing.T) {
 	t.Parallel()
 	c := integration.New(t, 1, integration.OverTCP(), settings(func(cfg *node.Config) { cfg.DifficultyBits = 16 }))
-	c.Listen(0, dataType)
+	c.Listen(0, dataType, dataType+1)
 	s := newStranger(t)
 	s.link(addressOf(c, 0))
 	h := gossip.Header{Kind: gossip.KindEvent, Origin: gossip.PeerID(s.id.ID()), Epoch: 1, Seq: 1, DataType: dataType}
@@ -211,7 +211,7 @@ func TestPredecessor_ProofFitsAnotherRumor(t *testing.T) {
 		"number":      func(h *gossip.Header) { h.Seq = 2 },
 		"epoch":       func(h *gossip.Header) { h.Epoch = 2 },
 		"hops":        func(h *gossip.Header) { h.TTL = 9 },
-		"data type":   func(h *gossip.Header) { h.DataType, h.Seq = dataType, 3; h.Expires++ },
+		"data type":   func(h *gossip.Header) { h.DataType = dataType + 1 },
 		"origin":      func(h *gossip.Header) { h.Origin = gossip.PeerID(c.Node(0).ID()) },
 		"another net": func(h *gossip.Header) { h.Network = "elsewhere" },
 	} {
