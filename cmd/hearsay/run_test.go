@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -84,6 +86,25 @@ func TestSystemd(t *testing.T) {
 	hears("STOPPING=1")
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("ended with %v", err)
+	}
+}
+
+// Once the lock says that a node runs, nothing leads to the port of one that was killed.
+func TestClaimForgets(t *testing.T) {
+	dir := t.TempDir()
+	left := filepath.Join(dir, control.FileName)
+	if err := os.WriteFile(left, []byte(`{"version": 1, "address": "127.0.0.1:1", "token": "x", "pid": 1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Default()
+	cfg.StateDir, cfg.StateDirDefault = dir, false
+	as := &assembly{cfg: cfg}
+	if err := as.claim(); err != nil {
+		t.Fatal(err)
+	}
+	defer as.close()
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is claimed, and its control file is left over: %v", err)
 	}
 }
 

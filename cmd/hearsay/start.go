@@ -175,6 +175,9 @@ func (as *assembly) claim() (err error) {
 		if as.unlock, err = journal.Lock(dir); err == nil {
 			as.dir, as.dirMoved = dir, i > 0
 			as.cfg.StateDir = dir // where the hostkey is, too
+			if err := control.Forget(dir); err != nil {
+				return &failure{exitFailed, fmt.Errorf("state: %w", err), "name another folder: --state-dir DIR"}
+			}
 			return nil
 		}
 		if !errors.Is(err, journal.ErrInUse) {

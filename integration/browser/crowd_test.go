@@ -15,6 +15,7 @@ import (
 	"hearsay/node"
 	"hearsay/node/control"
 	"hearsay/node/dashboard"
+	"hearsay/node/journal"
 )
 
 // crowd is a made-up node with many peers.
@@ -157,6 +158,11 @@ func (o *observer) Close() {
 func serve(t *testing.T, n control.Node) (link func() string) {
 	t.Helper()
 	dir := t.TempDir()
+	unlock, err := journal.Lock(dir) // as a node that runs has it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unlock() })
 	s, err := control.Listen(control.Config{StateDir: dir, Dashboard: dashboard.Handler()}, n)
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"syscall"
+
+	"hearsay/node/journal"
 )
 
 // maxAnswer bounds what a client reads of one answer: a peer list of 4,096 with
@@ -29,20 +32,59 @@ type Client struct {
 	http *http.Client
 }
 
-// Open finds the node that runs with the state folder dir. It fails with
-// [ErrNoNode] if there is none; whether one really answers shows with the first
-// request. [Client.Close] frees the connection.
+// Open finds the node that runs with the state folder dir, whose lock
+// ([journal.Lock]) it has. It fails with [ErrNoNode] if there is none; whether it
+// answers shows with the first request. [Client.Close] frees the connection.
 func Open(dir string) (*Client, error) {
 	f, err := readFile(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{dir: dir, file: f, http: &http.Client{
-		Transport: &http.Transport{DisableCompression: true, IdleConnTimeout: idleTimeout}, // and no proxy
+	c := &Client{dir: dir, file: f}
+	c.http = &http.Client{
+		Transport: &http.Transport{DialContext: c.dial, DisableCompression: true, IdleConnTimeout: idleTimeout}, // and no proxy
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse // the token goes nowhere else
 		},
-	}}, nil
+	}
+	if err := c.runs(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// runs fails with ErrNoNode unless the node runs that wrote the control file. Of one
+// that was killed the file stays, and its port is anybody's.
+func (c *Client) runs() error {
+	if locked, err := journal.Locked(c.dir); err != nil {
+		return err
+	} else if !locked {
+		return c.leftOver()
+	}
+	if now, err := readFile(c.dir); err != nil {
+		return err
+	} else if now != c.file {
+		return fmt.Errorf("%w with the state folder %s as before: it was started anew", ErrNoNode, c.dir)
+	}
+	return nil
+}
+
+func (c *Client) leftOver() error {
+	return fmt.Errorf("%w with the state folder %s: its %s is left over from one that did not end properly", ErrNoNode, c.dir, FileName)
+}
+
+// dial connects to the node. It looks after that whether the node runs: then the
+// port is the node's, and nobody else is sent a token and a message.
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.runs(); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
 }
 
 // Dir is the state folder of the node.
@@ -115,9 +157,13 @@ func (c *Client) gone(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return cause
 	}
+	var asked *url.Error
+	if errors.Is(err, ErrNoNode) && errors.As(err, &asked) {
+		return asked.Err // of dial
+	}
 	var network *net.OpError
 	if errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &network) && network.Op == "dial" {
-		return fmt.Errorf("%w with the state folder %s: its %s is left over from one that did not end properly", ErrNoNode, c.dir, FileName)
+		return c.leftOver()
 	}
 	return fmt.Errorf("the node at %s does not answer: %w", c.file.Address, err)
 }

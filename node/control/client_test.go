@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"net/http"
@@ -11,8 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"hearsay/node/journal"
 )
 
 // running starts a server on a real loopback port.
@@ -23,6 +27,7 @@ func running(t *testing.T, dir string, n Node) *Server {
 
 func serving(t *testing.T, cfg Config, n Node) *Server {
 	t.Helper()
+	lock(t, cfg.StateDir)
 	s, err := Listen(cfg, n)
 	if err != nil {
 		t.Fatal(err)
@@ -37,6 +42,18 @@ func serving(t *testing.T, cfg Config, n Node) *Server {
 		}
 	})
 	return s
+}
+
+// lock has a state folder locked until unlock, or the end of the test, as it is while
+// a node runs.
+func lock(t *testing.T, dir string) (unlock func() error) {
+	t.Helper()
+	unlock, err := journal.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unlock() })
+	return unlock
 }
 
 func client(t *testing.T, dir string) *Client {
@@ -190,6 +207,7 @@ func TestNoNode(t *testing.T) {
 		if err := (file{Version: 1, Address: address, Token: "stale", PID: 1}).write(dir); err != nil {
 			t.Fatal(err)
 		}
+		lock(t, dir)
 		c := client(t, dir)
 		if _, err := c.Status(t.Context()); !errors.Is(err, ErrNoNode) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: %v", name, err)
@@ -197,6 +215,55 @@ func TestNoNode(t *testing.T) {
 		if _, err := c.Listen(t.Context(), 1); !errors.Is(err, ErrNoNode) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// Who has the port of a node that was killed is asked nothing, whatever it answers.
+func TestLeftOver(t *testing.T) {
+	var asked atomic.Int64
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set(versionHeader, "1")
+		fmt.Fprint(w, "{}")
+	}))
+	defer stranger.Close()
+	dir := t.TempDir()
+	left := file{Version: Version, Address: stranger.Listener.Addr().String(), Token: "secret", PID: os.Getpid()}
+	if err := left.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	says := func(when string, err error, words string) {
+		t.Helper()
+		if !errors.Is(err, ErrNoNode) || !strings.HasPrefix(err.Error(), "no node") || !strings.Contains(err.Error(), words) {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	_, err := Open(dir)
+	says("never locked", err, "left over")
+	unlock := lock(t, dir)
+	ended, anew := client(t, dir), client(t, dir)
+	unlock()
+	_, err = Open(dir)
+	says("unlocked", err, "left over")
+	_, err = ended.Send(t.Context(), SendRequest{Data: []byte("private")})
+	says("ended since", err, "left over")
+	lock(t, dir)
+	left.Token = "another"
+	if err := left.write(dir); err != nil {
+		t.Fatal(err)
+	}
+	_, err = anew.Inbox(t.Context(), "")
+	says("started anew", err, "anew")
+	if err := Forget(dir); err != nil {
+		t.Error(err)
+	}
+	_, err = Open(dir)
+	says("forgotten", err, dir)
+	if err := Forget(dir); err != nil {
+		t.Errorf("forgotten twice: %v", err)
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the stranger was asked %d times", n)
 	}
 }
 
@@ -237,6 +304,7 @@ func TestHangingNode(t *testing.T) {
 	if err := (file{Version: 1, Address: hanging.Addr().String(), Token: "x", PID: 1}).write(dir); err != nil {
 		t.Fatal(err)
 	}
+	lock(t, dir)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := client(t, dir).Status(ctx); !errors.Is(err, context.DeadlineExceeded) {

@@ -16,7 +16,9 @@
 //
 // Whoever can read [FileName] in the node's state folder: it holds the address
 // and a token that is new at each start, is readable by its owner alone, and
-// disappears with the node. Every request must carry the token, or that of a
+// disappears with the node. Of a node that was killed it stays, and the port is
+// anybody's: a [Client] asks only while the state folder is locked, as it is while
+// its node runs. Every request must carry the token, or that of a
 // session: a browser gets one for a code that works once (sessions.go). What needs
 // none is few and changes nothing: the dashboard's own files, the probes and
 // metrics (probes.go), and this API's description. The other doors

@@ -17,7 +17,8 @@ type Error struct {
 func (e *Error) Error() string { return e.What }
 
 // ErrNoNode is what a [Client] fails with when no node runs with its state
-// folder: there is no control file, or it was left over by one that was killed.
+// folder: there is no control file, or it was left over by one that was killed, or
+// by one that has been started anew since.
 var ErrNoNode = errors.New("no node is running")
 
 // ErrEnded is what a [Stream] fails with when the node ended it.

@@ -55,6 +55,17 @@ func (f file) remove(dir string) error {
 	return os.Remove(filepath.Join(dir, FileName))
 }
 
+// Forget deletes the control file of a node that was killed. It is for who has got the
+// lock of the state folder dir: with that, the file would be taken for one of a node
+// that runs. No file is no error.
+func Forget(dir string) error {
+	err := os.Remove(filepath.Join(dir, FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // readFile reads the control file of a state folder. It fails with ErrNoNode if
 // there is none.
 func readFile(dir string) (file, error) {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 )
@@ -210,6 +211,75 @@ func TestLock(t *testing.T) {
 	}
 	if err := again(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Whether a folder is locked can be seen, without changing anything.
+func TestLocked(t *testing.T) {
+	parent := t.TempDir()
+	folder := filepath.Join(parent, "state")
+	is := func(want bool, when string) {
+		t.Helper()
+		if got, err := Locked(folder); got != want || err != nil {
+			t.Errorf("%s: locked %v, %v", when, got, err)
+		}
+	}
+	is(false, "no folder")
+	if all := must(os.ReadDir(parent)); len(all) != 0 {
+		t.Errorf("looking has made %v", all)
+	}
+	unlock := must(Lock(folder))
+	is(true, "locked")
+	text := must(os.ReadFile(filepath.Join(folder, "lock")))
+	if string(text) != fmt.Sprintln(os.Getpid()) {
+		t.Errorf("after looking the lock says %q", text)
+	}
+	unlock()
+	is(false, "unlocked")
+	cmd, in, out := start(t, roleLock, folder)
+	if line, err := out.ReadString('\n'); line != "locked\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	is(true, "locked by another process")
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	is(false, "ended")
+}
+
+// Those who look are in nobody's way.
+func TestLockedIsNoLock(t *testing.T) {
+	folder := t.TempDir()
+	unlock := must(Lock(folder)) // makes the file
+	unlock()
+	stop := make(chan struct{})
+	var lookers sync.WaitGroup
+	defer lookers.Wait()
+	defer close(stop)
+	for range 2 {
+		lookers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := Locked(folder); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 100 {
+		unlock, err := Lock(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if locked, err := Locked(folder); !locked || err != nil {
+			t.Fatalf("locked %v, %v", locked, err)
+		}
+		unlock()
 	}
 }
 
