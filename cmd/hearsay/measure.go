@@ -12,30 +12,40 @@ import (
 )
 
 // measured is a node as its metrics see it.
-type measured struct{ *node.Node }
-
-// Snapshot asks the node for everything.
-func (m measured) Snapshot() metrics.Snapshot {
-	st := m.Status()
-	s := metrics.Snapshot{
-		Version: st.Agent, Network: st.Network, Started: st.Started,
-		Neighbours: st.Neighbours, Members: st.Members, Rumors: st.Rumors, Held: st.Held,
-		Modules: st.Modules, DataTypes: len(st.Interests), Counters: st.Counters,
-		Findings: map[metrics.Finding]int{},
+type measured struct {
+	node interface {
+		Self() node.Status
+		Status() node.Status
+		Peers() []node.Peer
+		Findings() []health.Finding
 	}
-	for _, p := range m.Peers() {
+}
+
+// Snapshot asks the node for everything, or while it stands still for what it can tell
+// then.
+func (m measured) Snapshot() metrics.Snapshot {
+	self := m.node.Self()
+	s := metrics.Snapshot{Version: self.Agent, Network: self.Network, Started: self.Started, Findings: map[metrics.Finding]int{}}
+	for _, k := range health.Kinds() {
+		s.Kinds = append(s.Kinds, metrics.Finding{Code: string(k.Code), Severity: string(k.Severity)})
+	}
+	for _, f := range m.node.Findings() {
+		s.Findings[metrics.Finding{Code: string(f.Code), Severity: string(f.Severity)}]++
+		s.Stands = s.Stands || f.Code == health.LoopStuck
+	}
+	if s.Stands {
+		return s
+	}
+	st := m.node.Status()
+	s.Neighbours, s.Members, s.Rumors, s.Held = st.Neighbours, st.Members, st.Rumors, st.Held
+	s.Modules, s.DataTypes, s.Counters = st.Modules, len(st.Interests), st.Counters
+	for _, p := range m.node.Peers() {
 		if p.RTT > 0 {
 			s.RoundTrips = append(s.RoundTrips, p.RTT)
 		}
 		if p.State == node.PeerKnown || p.State == node.PeerDown {
 			s.Candidates++
 		}
-	}
-	for _, f := range m.Findings() {
-		s.Findings[metrics.Finding{Code: string(f.Code), Severity: string(f.Severity)}]++
-	}
-	for _, k := range health.Kinds() {
-		s.Kinds = append(s.Kinds, metrics.Finding{Code: string(k.Code), Severity: string(k.Severity)})
 	}
 	return s
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"hearsay/node"
+	"hearsay/node/health"
+	"hearsay/node/metrics"
 )
 
 // Rumors whose verdict never comes do not keep others from being timed.
@@ -31,6 +33,29 @@ func TestUndecided(t *testing.T) {
 	}
 	if u.Len() != maxUndecided || u.Contains(id(maxUndecided-1)) {
 		t.Errorf("%d are remembered, want the last %d", u.Len(), maxUndecided)
+	}
+}
+
+// stuck is a node that stands still: whoever asks it for more than this waits for ever.
+type stuck struct{ t *testing.T }
+
+func (stuck) Self() node.Status {
+	return node.Status{Agent: "hearsay/1", Network: "test", Started: time.Unix(1000, 0)}
+}
+
+func (stuck) Findings() []health.Finding {
+	return []health.Finding{health.FindingOf(health.Condition{Code: health.LoopStuck}, time.Unix(2000, 0))}
+}
+
+func (s stuck) Status() node.Status { s.t.Error("Status is asked for"); return node.Status{} }
+func (s stuck) Peers() []node.Peer  { s.t.Error("Peers are asked for"); return nil }
+
+// That a node stands still is among its metrics, for which nobody waits then.
+func TestMeasuredStandsStill(t *testing.T) {
+	s := measured{stuck{t}}.Snapshot()
+	if !s.Stands || s.Version != "hearsay/1" || s.Network != "test" || s.Started.IsZero() || len(s.Kinds) == 0 ||
+		s.Findings[metrics.Finding{Code: string(health.LoopStuck), Severity: string(health.Error)}] != 1 {
+		t.Errorf("got %+v", s)
 	}
 }
 

@@ -22,6 +22,7 @@ var eventRoutes = []route{
 		},
 		headers: []param{{"Last-Event-ID", "The ID of the last event that was read, after which to go on; 0 = as far back as is remembered.", "", false}},
 		events:  append([]event{opening, {"gap", "Events were lost to this reader: what it knows may be wrong.", Gap{}}}, fedEvents()...),
+		loop:    true,
 		handle:  (*Server).getEvents},
 }
 

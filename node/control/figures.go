@@ -54,7 +54,7 @@ type Figures struct {
 type figures struct {
 	mu       sync.Mutex
 	past     []Figures
-	found    []health.Finding // when the newest were taken
+	found    []health.Finding // at the last look
 	follower emitter          // nil = none
 }
 
@@ -71,7 +71,14 @@ func (f *figures) add(now Figures, found []health.Finding) {
 	}
 }
 
-// findings are those of when the newest figures were taken.
+// hang notes findings of a node that gives no figures.
+func (f *figures) hang(found []health.Finding) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.found = found
+}
+
+// findings are those of when the newest figures were, or should have been, taken.
 func (f *figures) findings() []health.Finding {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -98,12 +105,16 @@ func (f *figures) follow(emit emitter) (end func()) {
 	return func() { set(nil) }
 }
 
-// keepFigures takes figures until ctx ends. taken is closed when there are the first.
+// keepFigures takes figures until ctx ends. taken is closed after the first look.
 func (s *Server) keepFigures(ctx context.Context, taken chan<- struct{}) {
 	tick := time.NewTicker(figurePause)
 	defer tick.Stop()
 	for first := true; ; first = false {
-		s.figures.add(figuresOf(s.node.Status(), time.Now()), s.node.Findings())
+		if found := s.node.Findings(); stands(found) { // which Status would wait for
+			s.figures.hang(found)
+		} else {
+			s.figures.add(figuresOf(s.node.Status(), time.Now()), found)
+		}
 		if first {
 			close(taken)
 		}

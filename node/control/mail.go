@@ -32,7 +32,7 @@ type MailReader interface {
 
 var mailRoutes = []route{
 	{method: "POST", path: "/v1/send", summary: "Sends a private message; answers when it has arrived or is on its way to each recipient.",
-		in: SendRequest{}, out: Sent{}, handle: (*Server).postSend},
+		in: SendRequest{}, out: Sent{}, loop: true, handle: (*Server).postSend},
 	{method: "GET", path: "/v1/sent", summary: "What became of a private message of this node's, as far as it is known.",
 		query: []param{{"id", "The message, 32 hexadecimal digits.", "", true}},
 		out:   Sent{}, handle: (*Server).getSent},

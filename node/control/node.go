@@ -10,7 +10,7 @@ import (
 
 var nodeRoutes = []route{
 	{method: "GET", path: "/v1/id", summary: "Who the node is and where it listens.", out: Identity{}, handle: (*Server).getID},
-	{method: "GET", path: "/v1/status", summary: "The node's summary, warnings and counters.", out: Status{}, handle: (*Server).getStatus},
+	{method: "GET", path: "/v1/status", summary: "The node's summary, warnings and counters.", out: Status{}, loop: true, handle: (*Server).getStatus},
 }
 
 // Identity answers GET /v1/id.

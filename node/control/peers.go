@@ -9,8 +9,8 @@ import (
 )
 
 var peerRoutes = []route{
-	{method: "GET", path: "/v1/peers", summary: "Everybody whom the node knows.", out: Peers{}, handle: (*Server).getPeers},
-	{method: "GET", path: "/v1/routes", summary: "By whom the others' rumors come.", out: Routes{}, handle: (*Server).getRoutes},
+	{method: "GET", path: "/v1/peers", summary: "Everybody whom the node knows.", out: Peers{}, loop: true, handle: (*Server).getPeers},
+	{method: "GET", path: "/v1/routes", summary: "By whom the others' rumors come.", out: Routes{}, loop: true, handle: (*Server).getRoutes},
 }
 
 var peerFeeds = []feed{{

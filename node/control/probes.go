@@ -2,6 +2,7 @@ package control
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"hearsay/node/health"
@@ -22,6 +23,20 @@ var probeRoutes = []route{
 // hung is how old the newest figures are when the node that should give them
 // every figurePause does not answer any more.
 const hung = 3 * figurePause
+
+// stands reports whether the node's loop stands still, by its findings.
+func stands(found []health.Finding) bool {
+	return slices.ContainsFunc(found, func(f health.Finding) bool { return f.Code == health.LoopStuck })
+}
+
+// turns refuses what would wait for a loop that stands still, and hold up with it what
+// does not need the loop: there are so many connections and streams.
+func (s *Server) turns() error {
+	if stands(s.figures.findings()) {
+		return refuse(http.StatusServiceUnavailable, "see: hearsay health; then start the node again", "the node stands still")
+	}
+	return nil
+}
 
 func (s *Server) getHealthz(w http.ResponseWriter, r *http.Request) error {
 	// The figures are asked for in any case. To ask here would let whoever probes

@@ -36,6 +36,7 @@ type route struct {
 	events       []event // of a stream of server-sent events
 	content      string  // media type of an answer that is none of the above
 	open         bool    // needs no token
+	loop         bool    // waits for the node's loop, without end while that stands still
 	handle       func(*Server, http.ResponseWriter, *http.Request) error
 }
 
@@ -63,7 +64,14 @@ func (s *Server) handler() http.Handler {
 	open := map[string]bool{}
 	for _, r := range routes {
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) {
-			if err := r.handle(s, w, req); err != nil {
+			err := error(nil)
+			if r.loop {
+				err = s.turns()
+			}
+			if err == nil {
+				err = r.handle(s, w, req)
+			}
+			if err != nil {
 				s.fail(w, err)
 			}
 		})

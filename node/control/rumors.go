@@ -17,10 +17,10 @@ import (
 
 var rumorRoutes = []route{
 	{method: "POST", path: "/v1/announce", summary: "Spreads data; answers when the proof of work is done and the rumor is on its way.",
-		in: AnnounceRequest{}, out: Announced{}, handle: (*Server).postAnnounce},
+		in: AnnounceRequest{}, out: Announced{}, loop: true, handle: (*Server).postAnnounce},
 	{method: "GET", path: "/v1/listen", summary: "The rumors of some data types, as they come.",
 		query:  []param{{"type", "A data type to listen to, at most 256 of them.", []uint16(nil), true}},
-		events: []event{opening, {"rumor", "A rumor.", Rumor{}}}, handle: (*Server).getListen},
+		events: []event{opening, {"rumor", "A rumor.", Rumor{}}}, loop: true, handle: (*Server).getListen},
 }
 
 // AnnounceRequest is the body of POST /v1/announce. Unknown fields are refused.

@@ -32,9 +32,9 @@ var stateRoutes = []route{
 		query: []param{{"peer", "Only what this node says.", "", false}, {"key", "Only under this key.", "", false}},
 		out:   States{}, handle: (*Server).getState},
 	{method: "PUT", path: "/v1/state", summary: "Has this node say a value under a key; answers when it is on its way to everybody.",
-		in: SetRequest{}, out: States{}, handle: (*Server).putState},
+		in: SetRequest{}, out: States{}, loop: true, handle: (*Server).putState},
 	{method: "DELETE", path: "/v1/state", summary: "Has this node take a key back; answers when that is on its way to everybody.",
-		query: []param{{"key", "The key.", "", true}}, out: States{}, handle: (*Server).deleteState},
+		query: []param{{"key", "The key.", "", true}}, out: States{}, loop: true, handle: (*Server).deleteState},
 	{method: "GET", path: "/v1/state/watch", summary: "What nodes say of themselves: all of it first, then what changes.",
 		events: []event{opening, {"state", "What a node says under a key, now or no longer.", StateChange{}}}, handle: (*Server).watchState},
 }
@@ -124,7 +124,7 @@ func (s *Server) changeState(w http.ResponseWriter, change func() error) error {
 	case err != nil:
 		return err
 	}
-	s.answer(w, http.StatusOK, statesOf(s.node.State(s.node.Status().ID, "")))
+	s.answer(w, http.StatusOK, statesOf(s.node.State(s.node.Self().ID, "")))
 	return nil
 }
 

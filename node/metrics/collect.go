@@ -88,6 +88,19 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(info, 1, s.Version, s.Network)
 	gauge(started, float64(s.Started.UnixMilli())/1000)
+	series := make(map[Finding]int)
+	for _, k := range s.Kinds {
+		series[k] = 0
+	}
+	for k, n := range s.Findings {
+		series[k] = n
+	}
+	for k, n := range series {
+		gauge(findings, float64(n), k.Code, k.Severity)
+	}
+	if s.Stands {
+		return
+	}
 	gauge(neighbours, float64(s.Neighbours))
 	gauge(members, float64(s.Members))
 	gauge(candidates, float64(s.Candidates))
@@ -99,16 +112,6 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(roundTrip, rtt[0].Seconds(), "least")
 		gauge(roundTrip, rtt[len(rtt)/2].Seconds(), "median")
 		gauge(roundTrip, rtt[len(rtt)-1].Seconds(), "most")
-	}
-	series := make(map[Finding]int)
-	for _, k := range s.Kinds {
-		series[k] = 0
-	}
-	for k, n := range s.Findings {
-		series[k] = n
-	}
-	for k, n := range series {
-		gauge(findings, float64(n), k.Code, k.Severity)
 	}
 	for name, n := range s.Counters {
 		switch kind, way := cut(name); {

@@ -14,5 +14,6 @@
 //
 // Health is hearsay_health_findings, one series for each code that package
 // health knows, 0 while all is well: the same findings as those of doctor and of
-// the dashboard.
+// the dashboard. Of a node that stands still there is that, and nothing that would
+// have to wait for it.
 package metrics

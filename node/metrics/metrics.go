@@ -23,6 +23,10 @@ type Snapshot struct {
 	Counters            map[string]uint64 // as node.Status has them
 	Findings            map[Finding]int   // how many there are of each
 	Kinds               []Finding         // all that there may be
+
+	// Stands says that the node stands still. Then nothing is known but what is above
+	// Neighbours, Findings and Kinds.
+	Stands bool
 }
 
 // Finding is a kind of health finding.

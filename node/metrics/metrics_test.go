@@ -95,6 +95,30 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// standing is a node that stands still.
+type standing struct{}
+
+func (standing) Snapshot() Snapshot {
+	return Snapshot{Version: "1.0", Network: "test", Started: time.Unix(1_750_000_000, 0), Stands: true,
+		Kinds: []Finding{{"loop-stuck", "error"}, {"disk-full", "warning"}}, Findings: map[Finding]int{{"loop-stuck", "error"}: 1}}
+}
+
+// Of a node that stands still nothing is said that is not known.
+func TestStandsStill(t *testing.T) {
+	text := scrape(t, New(standing{}))
+	for _, line := range []string{`hearsay_build_info{network="test",version="1.0"} 1`, `hearsay_health_findings{code="loop-stuck",severity="error"} 1`,
+		`hearsay_health_findings{code="disk-full",severity="warning"} 0`} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("no %s", line)
+		}
+	}
+	for _, name := range []string{"hearsay_neighbours", "hearsay_members", "hearsay_candidates", "hearsay_rumors", "hearsay_modules", "hearsay_data_types"} {
+		if strings.Contains(text, "\n"+name+" ") {
+			t.Errorf("it tells %s", name)
+		}
+	}
+}
+
 // What promtool would say of names, types and help texts.
 func TestLint(t *testing.T) {
 	problems, err := promlint.New(strings.NewReader(scrape(t, watched()))).Lint()
