@@ -16,6 +16,7 @@ import (
 // readers what a test puts in.
 type fakeMail struct {
 	sendErr error
+	noKey   bool // a key that it has not got is waited for
 
 	mu     sync.Mutex
 	events []mail.Event
@@ -26,9 +27,18 @@ type fakeMail struct {
 	state  *shared.State
 }
 
-func (f *fakeMail) Send(_ context.Context, to []peer.ID, data []byte, o mail.Options) (mail.Sent, error) {
+func (f *fakeMail) Send(ctx context.Context, to []peer.ID, data []byte, o mail.Options) (mail.Sent, error) {
 	if f.sendErr != nil {
 		return mail.Sent{}, f.sendErr
+	}
+	if f.noKey {
+		select {
+		case <-time.After(o.Patience):
+		case <-ctx.Done():
+		}
+	}
+	if err := o.Begin(); err != nil {
+		return mail.Sent{}, err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

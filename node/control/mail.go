@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -133,13 +134,27 @@ func (s *Server) postSend(w http.ResponseWriter, r *http.Request) error {
 		}
 		to = append(to, p)
 	}
-	leave, err := s.work()
-	if err != nil {
-		return err
+	work := s.work
+	if wait+keyWait > 0 {
+		select {
+		case s.waits <- struct{}{}:
+			defer func() { <-s.waits }()
+		default:
+			return refuse(http.StatusServiceUnavailable, "try again when some have what they wait for", "%d messages wait for keys or receipts", maxWaiting)
+		}
+		work = func() (func(), error) { return s.awaitWork(r.Context()) }
 	}
-	defer leave()
+	done := func() {} // gives back the place for the work, which is not for waiting
+	defer func() { done() }()
 	inbox := s.node.InboxNew()
-	sent, err := s.node.Send(r.Context(), to, req.Data, mail.Options{NoReceipt: req.NoReceipt, Relay: req.Relay, Patience: keyWait})
+	sent, err := s.node.Send(r.Context(), to, req.Data, mail.Options{NoReceipt: req.NoReceipt, Relay: req.Relay, Patience: keyWait, Begin: func() error {
+		leave, err := work()
+		if err == nil {
+			done = sync.OnceFunc(leave)
+		}
+		return err
+	}})
+	done()
 	switch {
 	case errors.Is(err, mail.ErrRecipients):
 		return refuse(http.StatusBadRequest, "name each recipient once, and not this node", "%v", err)

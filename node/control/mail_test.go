@@ -3,7 +3,9 @@ package control
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,6 +99,47 @@ func TestSendWaits(t *testing.T) {
 			t.Errorf("without a receipt after %v: %+v", took, sent)
 		}
 	})
+}
+
+// Who waits for keys or receipts keeps nobody from announcing, and not all others from
+// anything.
+func TestSendWaitsAside(t *testing.T) {
+	for name, waits := range map[string]string{"a key": "key_wait_ms", "a receipt": "wait_ms"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := &fake{}
+				f.noKey = waits == "key_wait_ms"
+				s := testServer(t, f)
+				send := func() int { // several at once
+					w := httptest.NewRecorder()
+					s.handler().ServeHTTP(w, request(s, "POST", "/v1/send", fmt.Sprintf(`{"to":[%q],"data":"aGk=","%s":600000}`, bob, waits)))
+					return w.Code
+				}
+				var running sync.WaitGroup
+				for range maxWaiting {
+					running.Go(func() {
+						if code := send(); code != 200 {
+							t.Errorf("sent, and answered %d", code)
+						}
+					})
+					synctest.Wait()
+				}
+				if w := reply(t, s, request(s, "POST", "/v1/announce", `{"type":7,"data":""}`)); w.Code != 200 {
+					t.Errorf("announced beside: %d %s", w.Code, w.Body)
+				}
+				if code := send(); code != 503 {
+					t.Errorf("one too many is answered %d", code)
+				}
+				running.Wait()
+				if len(s.announces) != 0 || len(s.waits) != 0 {
+					t.Errorf("%d places for work and %d for waiting are held", len(s.announces), len(s.waits))
+				}
+				if w := reply(t, s, request(s, "POST", "/v1/send", fmt.Sprintf(`{"to":[%q],"data":"aGk="}`, bob))); w.Code != 200 {
+					t.Errorf("afterwards: %d %s", w.Code, w.Body)
+				}
+			})
+		})
+	}
 }
 
 // The inbox is taken up where it was left.

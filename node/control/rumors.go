@@ -87,6 +87,16 @@ func (s *Server) work() (leave func(), err error) {
 	}
 }
 
+// awaitWork is work for who waits until a place is free, or ctx ends.
+func (s *Server) awaitWork(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.announces <- struct{}{}:
+		return func() { <-s.announces }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
 func (s *Server) getListen(w http.ResponseWriter, r *http.Request) error {
 	types, err := parseTypes(r.URL.RawQuery)
 	if err != nil {

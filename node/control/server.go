@@ -29,7 +29,8 @@ const (
 	maxConns   = 128       // open connections; further ones are closed at once
 	maxHeader  = 8 << 10   // bytes of a request's header
 	maxBody    = 128 << 10 // bytes of a request's body: 65,527 bytes in base64 are 87,372
-	maxPending = 16        // announcements being worked on at once
+	maxPending = 16        // announcements and messages being worked on at once
+	maxWaiting = 64        // messages that wait for keys or receipts at once
 
 	headerTimeout = 5 * time.Second  // for a request's header
 	bodyTimeout   = 10 * time.Second // for its body
@@ -110,7 +111,8 @@ type Server struct {
 
 	conns     atomic.Int64
 	streams   chan struct{} // holds one element per open stream
-	announces chan struct{} // holds one element per running announcement
+	announces chan struct{} // holds one element per announcement or message that is worked on
+	waits     chan struct{} // holds one element per message that may wait
 }
 
 // Listen opens the port and writes the control file. Requests wait until
@@ -149,6 +151,7 @@ func newServer(cfg Config, n Node, l net.Listener) *Server {
 		metrics:   cfg.Metrics,
 		streams:   make(chan struct{}, MaxStreams),
 		announces: make(chan struct{}, maxPending),
+		waits:     make(chan struct{}, maxWaiting),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

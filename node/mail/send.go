@@ -77,6 +77,9 @@ type Options struct {
 	// Patience is how long a recipient's key is waited for if none is known, as of
 	// one whose presence has not come yet; 0 = not at all.
 	Patience time.Duration
+	// Begin, unless nil, is called once no key is waited for any more, before any work
+	// is done for the message. Send fails with its error.
+	Begin func() error
 }
 
 // Send seals a message to nodes and sends it to each by the way that there is. It
@@ -101,6 +104,11 @@ func (m *Mail) Send(ctx context.Context, to []peer.ID, text []byte, o Options) (
 		return Sent{}, fmt.Errorf("%w: %d of them, %d different; allowed are 1 to %d, each once", ErrRecipients, len(to), len(seen), envelope.MaxRecipients)
 	}
 	m.awaitKeys(ctx, to, o.Patience)
+	if o.Begin != nil {
+		if err := o.Begin(); err != nil {
+			return Sent{}, err
+		}
+	}
 	now := time.Now().Truncate(time.Millisecond)
 	l := &letter{kind: kindMessage, created: now, expires: now.Add(min(m.cfg.Lifetime, maxLife)), body: text}
 	if !o.NoReceipt {

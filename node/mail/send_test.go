@@ -134,6 +134,36 @@ func TestNobody(t *testing.T) {
 	})
 }
 
+// Work for a message begins when its keys are there. If it may not, there is no message.
+func TestWorkBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &post{t: t}
+		a, b := p.add("", nil), p.add("", nil)
+		key := b.cert
+		p.mu.Lock()
+		b.cert = nil
+		p.mu.Unlock()
+		time.AfterFunc(2*time.Second, func() {
+			p.mu.Lock()
+			b.cert = key
+			p.mu.Unlock()
+			a.KeyKnown()
+		})
+		began, asked := time.Now(), 0
+		busy := errors.New("too much work")
+		o := Options{Relay: true, Patience: time.Minute, Begin: func() error {
+			asked++
+			if waited := time.Since(began); waited != 2*time.Second {
+				t.Errorf("it begins after %v", waited)
+			}
+			return busy
+		}}
+		if _, err := a.Send(t.Context(), []peer.ID{b.id.ID()}, []byte("x"), o); !errors.Is(err, busy) || asked != 1 || a.relayed != 0 {
+			t.Errorf("asked %d times, %v, %d rumors", asked, err, a.relayed)
+		}
+	})
+}
+
 // Carried rumors that wait to be tried are bounded in bytes, too, and give their room
 // back.
 func TestOpeningsAreBounded(t *testing.T) {
