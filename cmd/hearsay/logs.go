@@ -22,6 +22,14 @@ func setLogLevel(level slog.Level) error {
 	return logging.SetLogLevelRegex("^(hearsay|discovery)", strings.ToLower(level.String()))
 }
 
+// controlLog is where the control API complains. The logger of that name is what
+// setLogLevel finds.
+var controlLog = func() *slog.Logger {
+	const name = "hearsay/control"
+	logging.Logger(name)
+	return slog.New(logging.SlogHandler().WithAttrs([]slog.Attr{slog.String("logger", name)}))
+}()
+
 // strayLog takes what libraries print through package log, such as that a
 // machine has no IPv6: a user who did not ask for logs does not see it.
 type strayLog struct{}

@@ -238,7 +238,7 @@ func (as *assembly) run(ctx context.Context, ready func()) (err error) {
 		if !as.cfg.Control.Off {
 			numbers := metrics.New(measured{as.node})
 			as.control, err = control.Listen(control.Config{Address: as.cfg.Control.Address(), StateDir: as.dir, TTL: as.cfg.TTL, Lab: as.cfg.LabAPI,
-				Dashboard: dashboard.Handler(), Metrics: numbers.Handler()}, controlled{as.node})
+				Dashboard: dashboard.Handler(), Metrics: numbers.Handler(), Log: controlLog}, controlled{as.node})
 			if err == nil {
 				begin(func() error { return as.control.Serve(inner) })
 				begin(func() error { measure(inner, as.node, numbers); return nil })

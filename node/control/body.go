@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -70,6 +71,9 @@ func (s *Server) fail(w http.ResponseWriter, err error) {
 	var refused *Error
 	if !errors.As(err, &refused) {
 		refused = refuse(http.StatusInternalServerError, "look at the node's log", "%v", err)
+		if !errors.Is(err, context.Canceled) { // by whoever asked, or the node's end
+			s.log.Error("control: a request failed", "error", err)
+		}
 	}
 	s.answer(w, refused.Status, struct {
 		Version int `json:"version"`
