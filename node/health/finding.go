@@ -107,8 +107,8 @@ func Kinds() []Kind { return append([]Kind(nil), kinds...) }
 // Condition is something about a node that is so at the moment.
 type Condition struct {
 	Code Code
-	// About tells conditions of one code apart: an interface, an address, a
-	// folder. "" = it is about the node.
+	// About tells conditions of one code apart: an interface, an address, what
+	// cannot be written. "" = it is about the node.
 	About string
 	// Text is what was seen, and thereby the cause: one or more sentences.
 	Text string

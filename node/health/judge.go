@@ -267,12 +267,12 @@ func state(_ *Judge, f Facts) (cs []Condition) {
 			"make room, or make the folder writable again; the node tries by itself")...)
 	}
 	if f.JournalError != "" {
-		cs = append(cs, one(StateUnwritable, "Known peers cannot be remembered for the next start: "+sentence(f.JournalError)+".",
-			"make room, or make the folder writable again; the node tries by itself")...)
+		cs = append(cs, Condition{Code: StateUnwritable, About: "peers", Text: "Known peers cannot be remembered for the next start: " + sentence(f.JournalError) + ".",
+			Cure: "make room, or make the folder writable again; the node tries by itself"})
 	}
 	if f.MailError != "" {
-		cs = append(cs, one(StateUnwritable, "Private messages cannot be kept: "+sentence(f.MailError)+".",
-			"make room, or make the folder writable again; the node tries by itself")...)
+		cs = append(cs, Condition{Code: StateUnwritable, About: "mail", Text: "Private messages cannot be kept: " + sentence(f.MailError) + ".",
+			Cure: "make room, or make the folder writable again; the node tries by itself"})
 	}
 	if f.Quarantined != "" {
 		cs = append(cs, one(JournalDamaged, "The journal was damaged and a new one begun; the old one is kept as "+f.Quarantined+".",

@@ -62,8 +62,8 @@ var rows = []struct {
 	{"not on the list", func(f *Facts) { f.Refused = []Met{{Who: "p", At: noon}} }, NotAllowed, "", Info, "kept out: p", "allow_peers"},
 	{"a twin", func(f *Facts) { f.Copied = "p" }, HostkeyCopied, "", Error, "its news came by p", "hearsay key new"},
 	{"no epoch", func(f *Facts) { f.EpochError = "no space left" }, EpochBlocked, "", Error, "no space left", "make room"},
-	{"no journal", func(f *Facts) { f.JournalError = "read-only" }, StateUnwritable, "", Warning, "read-only", "make room"},
-	{"no room for mail", func(f *Facts) { f.MailError = "disk full" }, StateUnwritable, "", Warning, "disk full", "make room"},
+	{"no journal", func(f *Facts) { f.JournalError = "read-only" }, StateUnwritable, "peers", Warning, "read-only", "make room"},
+	{"no room for mail", func(f *Facts) { f.MailError = "disk full" }, StateUnwritable, "mail", Warning, "disk full", "make room"},
 	{"a damaged journal", func(f *Facts) { f.Quarantined = "/state/x.damaged" }, JournalDamaged, "", Warning, "/state/x.damaged", "look at the disk"},
 	{"little room", func(f *Facts) { f.DiskFree = 100 << 20 }, DiskFull, "", Warning, "Only 100 MiB are free", "state_dir"},
 	{"no room", func(f *Facts) { f.DiskFree = 12 << 10 }, DiskFull, "", Error, "Only 12 KiB are free", "state_dir"},
@@ -107,6 +107,23 @@ func TestConditions(t *testing.T) {
 	for _, k := range Kinds() {
 		if !seen[k.Code] || k.Title == "" || k.Severity == "" {
 			t.Errorf("no row leads to %q, or it is incomplete", k.Code)
+		}
+	}
+}
+
+// Whatever else there is to be found, nothing hides it.
+func TestConditionsAreToldApart(t *testing.T) {
+	for _, one := range rows {
+		for _, other := range rows {
+			f := well()
+			one.change(&f)
+			other.change(&f)
+			cs := new(Judge).Conditions(f)
+			var m Monitor
+			m.Update(noon, cs)
+			if got := len(m.Findings(noon.Add(time.Hour))); got != len(cs) {
+				t.Errorf("%s, and %s: %d of %+v are shown", one.name, other.name, got, cs)
+			}
 		}
 	}
 }
