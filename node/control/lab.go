@@ -145,6 +145,7 @@ type lab struct {
 	client *http.Client
 	posts  chan labPost
 	says   chan labMessage
+	taking sync.Mutex // held by who puts into says
 
 	mu       sync.Mutex
 	seen     map[string]bool
@@ -170,6 +171,14 @@ func newLab(s *Server, port uint16) *lab {
 		posts: make(chan labPost, maxLabQueue), says: make(chan labMessage, maxLabQueue),
 		seen: map[string]bool{}, versions: map[uint16]uint64{}, failures: map[uint16]int{},
 	}
+}
+
+// isNew reports whether a message is not known, and newer than what is.
+func (l *lab) isNew(m labMessage) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	newest, ok := l.versions[m.Port]
+	return !l.seen[m.UUID] && (!ok || m.Number > newest)
 }
 
 // news notes a message, and reports whether it is new.
@@ -206,6 +215,24 @@ func (l *lab) ports() []uint16 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]uint16{l.port}, slices.Sorted(maps.Keys(l.failures))...)
+}
+
+// take takes a message of a lab node, if there is room for it, and reports whether it is
+// new. What there was no room for may come again, and is as new then.
+func (l *lab) take(m labMessage) (isNew bool, err error) {
+	l.taking.Lock()
+	defer l.taking.Unlock()
+	if m.TTL > 0 && len(l.says) == cap(l.says) && l.isNew(m) {
+		return false, refuse(http.StatusServiceUnavailable, "send it again, and fewer", "too many messages wait for their proof of work")
+	}
+	if !l.news(m) {
+		return false, nil
+	}
+	if m.TTL > 0 {
+		l.pass(m, m.TTL-1)
+		l.says <- m
+	}
+	return true, nil
 }
 
 // pass posts a message to all lab nodes but its origin.
@@ -306,6 +333,9 @@ func (l *lab) post(ctx context.Context, p labPost) error {
 func (l *lab) posted(port uint16, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if _, known := l.failures[port]; !known {
+		return // this was on its way when it was forgotten
+	}
 	if err == nil {
 		l.failures[port] = 0
 	} else if l.failures[port]++; l.failures[port] >= labFailures {
@@ -355,14 +385,9 @@ func (s *Server) postLabGossip(w http.ResponseWriter, r *http.Request) error {
 		return refuse(http.StatusBadRequest, hint, "that is no message of the lab: %v", err)
 	}
 	s.lab.meet(m.Port)
-	isNew := s.lab.news(m)
-	if isNew && m.TTL > 0 {
-		s.lab.pass(m, m.TTL-1)
-		select {
-		case s.lab.says <- m:
-		default:
-			return refuse(http.StatusServiceUnavailable, "send fewer", "too many messages wait for their proof of work")
-		}
+	isNew, err := s.lab.take(m)
+	if err != nil {
+		return err
 	}
 	s.answer(w, http.StatusOK, LabTaken{Version, isNew})
 	return nil

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"hearsay/node"
 )
 
@@ -184,6 +186,11 @@ func TestLabBounds(t *testing.T) {
 	if slices.Contains(s.lab.ports(), first) {
 		t.Error("a lab node that is gone is not forgotten")
 	}
+	s.lab.posted(first, nil) // a post that was on its way, and one that comes to nothing
+	s.lab.posted(first, context.DeadlineExceeded)
+	if slices.Contains(s.lab.ports(), first) {
+		t.Error("a lab node that was forgotten is back because of an old post")
+	}
 	refused := 0
 	for i := range 2 * labBurst {
 		w := reply(t, s, request(s, "POST", "/gossip/", fmt.Sprintf(`{"uuid":"r%d","port":7001,"version":%d,"ttl":0,"payload":1}`, i, i+1)))
@@ -198,5 +205,30 @@ func TestLabBounds(t *testing.T) {
 	s.lab = newLab(s, 7)
 	if w := reply(t, s, request(s, "POST", "/gossip/", `{"uuid":"big","port":7001,"version":1,"ttl":0,"payload":"`+strings.Repeat("x", maxLabBody)+`"}`)); w.Code != 413 {
 		t.Errorf("too large: %d", w.Code)
+	}
+}
+
+// What there was no room for is as new as before when it is sent again.
+func TestLabIsFull(t *testing.T) {
+	s := testServer(t, &fake{})
+	s.lab = newLab(s, 7)
+	s.lab.limit = rate.NewLimiter(rate.Inf, 0)
+	say := func(i int) (code int, isNew bool) { // nobody announces: what is taken waits
+		w := reply(t, s, request(s, "POST", "/gossip/", fmt.Sprintf(`{"uuid":"w%d","port":7001,"version":%d,"ttl":1,"payload":1}`, i, i)))
+		return w.Code, strings.Contains(w.Body.String(), `"new":true`)
+	}
+	for i := range maxLabQueue {
+		if code, isNew := say(i + 1); code != 200 || !isNew {
+			t.Fatalf("message %d: %d, new %v", i, code, isNew)
+		}
+	}
+	if code, _ := say(maxLabQueue + 1); code != 503 {
+		t.Errorf("one too many: %d", code)
+	}
+	<-s.lab.says
+	for _, want := range []bool{true, false} {
+		if code, isNew := say(maxLabQueue + 1); code != 200 || isNew != want {
+			t.Errorf("sent again: %d, new %v, want %v", code, isNew, want)
+		}
 	}
 }
