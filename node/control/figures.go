@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"math"
 	"net/http"
 	"sync"
 	"time"
@@ -85,14 +84,14 @@ func (f *figures) findings() []health.Finding {
 	return f.found
 }
 
-// age is how long ago the newest were taken, for ever if there are none.
-func (f *figures) age() time.Duration {
+// age is how long ago the newest were taken, false if there are none.
+func (f *figures) age() (age time.Duration, taken bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.past) == 0 {
-		return math.MaxInt64
+		return 0, false
 	}
-	return time.Since(f.past[len(f.past)-1].Time)
+	return time.Since(f.past[len(f.past)-1].Time), true
 }
 
 func (f *figures) follow(emit emitter) (end func()) {

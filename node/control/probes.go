@@ -41,8 +41,11 @@ func (s *Server) turns() error {
 func (s *Server) getHealthz(w http.ResponseWriter, r *http.Request) error {
 	// The figures are asked for in any case. To ask here would let whoever probes
 	// a node that hangs pile up questions.
-	if age := s.figures.age(); age > hung {
-		return refuse(http.StatusServiceUnavailable, "look at the node's log, then start it again", "the node has not answered for %v", age.Round(time.Second))
+	const hint = "look at the node's log, then start it again"
+	if age, taken := s.figures.age(); !taken {
+		return refuse(http.StatusServiceUnavailable, hint, "the node has not answered since its start")
+	} else if age > hung {
+		return refuse(http.StatusServiceUnavailable, hint, "the node has not answered for %v", age.Round(time.Second))
 	}
 	return s.ok(w, r)
 }

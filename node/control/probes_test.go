@@ -159,6 +159,9 @@ func TestFirstProbe(t *testing.T) {
 					if took := time.Since(began); took != row.answered || resp.StatusCode != want || err != nil {
 						t.Errorf("%d after %v, want %d after %v: %s (%v)", resp.StatusCode, took, want, row.answered, text, err)
 					}
+					if since := strings.Contains(string(text), "since its start"); since != (row.begins == time.Hour) {
+						t.Errorf("of a node that begins after %v it says %s", row.begins, text)
+					}
 					if blocks := row.findings != nil && path == "/readyz"; strings.Contains(string(text), string(blocked.Code)) != blocks {
 						t.Errorf("it says %s", text)
 					}
