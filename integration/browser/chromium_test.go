@@ -64,8 +64,8 @@ type page struct {
 	faults   []string
 }
 
-// visit opens a link in a tab of its own, in a colour scheme.
-func visit(t *testing.T, browser context.Context, link, scheme string) *page {
+// visit opens a link in a tab of its own, in a colour scheme, after other actions.
+func visit(t *testing.T, browser context.Context, link, scheme string, before ...chromedp.Action) *page {
 	t.Helper()
 	ctx, end := chromedp.NewContext(browser)
 	t.Cleanup(end)
@@ -78,8 +78,8 @@ func visit(t *testing.T, browser context.Context, link, scheme string) *page {
 		network.Enable(), log.Enable(), runtime.Enable(),
 		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}),
 		chromedp.EmulateViewport(1440, 1000),
-		chromedp.Navigate(link),
 	)
+	p.run(append(before, chromedp.Navigate(link))...)
 	return p
 }
 

@@ -13,9 +13,9 @@
 // # What it costs the node
 //
 // One event stream and, after it is opened or had a gap, one question for each of
-// the pictures that events only change. Nothing is asked again and again. What
-// happens in a frame is drawn once, and nothing is drawn while nothing moves or
-// nobody sees the page.
+// the pictures that events only change, and for what it has not read of the inbox.
+// Nothing is asked again and again. What happens in a frame is drawn once, and nothing
+// is drawn while nothing moves or nobody sees the page.
 //
 // # What it does with what others say
 //

@@ -53,13 +53,15 @@ export async function ask(method, path, body, known = true) {
 export const get = (path) => ask("GET", path);
 
 // Events reads the stream, and takes it up again where it was when it breaks.
-// handlers: event(name, data), opened(fresh), state(word, detail), denied().
+// handlers: opening() before each try, event(name, data), opened() after it and after a
+// gap, state(word, detail), denied().
 export class Events {
   constructor(handlers) {
     this.on = handlers;
     this.last = "0"; // all that is remembered: a page that is loaded again shows it
     this.types = [];
     this.attempts = 0;
+    this.live = false;
   }
 
   // take has the node take data types while the page is open.
@@ -71,12 +73,14 @@ export class Events {
 
   stop() {
     this.abort?.abort();
+    this.live = false;
     clearTimeout(this.timer);
   }
 
   async run() {
     const abort = (this.abort = new AbortController());
     try {
+      await this.on.opening();
       await this.read(abort.signal);
     } catch (problem) {
       if (abort.signal.aborted) return;
@@ -87,6 +91,7 @@ export class Events {
       this.reason = problem instanceof Refused ? problem.message : "the node does not answer";
     }
     if (abort.signal.aborted) return;
+    this.live = false;
     this.attempts++;
     const pause = Math.min(10000, 500 * 2 ** Math.min(this.attempts, 5)) * (0.75 + Math.random() / 2);
     this.on.state("lost", this.reason || "the stream ended");
@@ -100,6 +105,7 @@ export class Events {
       this.reason = "";
       if (id !== null) this.last = id;
       if (name === "open") {
+        this.live = true;
         this.on.state("live");
         this.on.opened();
       } else if (name === "gap") {

@@ -80,14 +80,20 @@ async function refreshAbout() {
   health.about(await get("/v1/status"));
 }
 
-let readInbox = false;
+// opening is called before the stream is opened, which tells of this node's own doings,
+// too.
+async function opening() {
+  Object.assign(model.self, await get("/v1/id"));
+}
+
+let again;
 
 // opened is called when the stream is open or had a gap: what events only change
 // is asked for once.
 async function opened() {
+  clearTimeout(again);
   try {
-    const [id, all, routes, past] = await Promise.all([get("/v1/id"), get("/v1/peers"), get("/v1/routes"), get("/v1/figures")]);
-    Object.assign(model.self, id);
+    const [all, routes, past] = await Promise.all([get("/v1/peers"), get("/v1/routes"), get("/v1/figures")]);
     model.replaceAll(all.peers);
     for (const r of routes.routes) model.via.set(r.origin, r.via);
     plots.replaceAll(past.figures);
@@ -99,13 +105,12 @@ async function opened() {
     health.about(status);
     peersChanged();
     chat.draw();
-    if (!readInbox) {
-      readInbox = true;
-      await mail.history();
-    }
+    await mail.history();
+    if (events.live) handlers.state("live");
   } catch (problem) {
-    if (problem.status === 401) denied();
-    else handlers.state("lost", problem.message);
+    if (problem.status === 401) return denied();
+    handlers.state("lost", problem.message);
+    if (events.live) again = setTimeout(opened, 5000); // else it is opened anew
   }
 }
 
@@ -159,6 +164,7 @@ const handlers = {
         break;
     }
   },
+  opening,
   opened,
   state(word, detail) {
     $("link").dataset.state = word;

@@ -7,7 +7,9 @@ const usual = 1000; // the data type of the public chat, as in the README
 const longest = 1000; // bytes: events show that much of a rumor
 const most = 500; // messages of a conversation
 
-const rooms = new Map(); // by peer, "" = everybody: {messages, unread}
+const rooms = new Map(); // by peer, "" = everybody: {messages}, the earliest first
+const readKey = "hearsay-read";
+const read = JSON.parse(sessionStorage.getItem(readKey) || "{}"); // up to when, by room; it outlives the page
 let room = "";
 let type = Number(localStorage.getItem("hearsay-chat-type") ?? usual);
 let isOpen = () => false;
@@ -45,13 +47,13 @@ function changeType(e) {
   set($("chat-problem"), "");
   type = n;
   localStorage.setItem("hearsay-chat-type", n);
-  rooms.set("", { messages: [], unread: 0 });
+  rooms.set("", { messages: [] });
   takeType();
   enter("");
 }
 
 function roomOf(peer) {
-  if (!rooms.has(peer)) rooms.set(peer, { messages: [], unread: 0 });
+  if (!rooms.has(peer)) rooms.set(peer, { messages: [] });
   return rooms.get(peer);
 }
 
@@ -63,19 +65,33 @@ export function heard(m) {
   add("", { id: m.id, from: m.origin, time: m.time, text, how: m.via ? `${m.hops} ${m.hops === 1 ? "hop" : "hops"}, ${duration(m.delay_ms)}` : "" });
 }
 
-// add puts a message into a conversation; of one with the same ID only the words
-// on its way are new.
+// add puts a message into a conversation, by its time; of one with the same ID only
+// the words on its way are new, and the text if it was cut.
 export function add(peer, message) {
-  const r = roomOf(peer);
-  const old = r.messages.find((m) => m.id === message.id);
-  if (old) {
-    old.how = message.how ?? old.how;
+  const { messages } = roomOf(peer);
+  const at = Date.parse(message.time);
+  const i = messages.findIndex((m) => m.id === message.id);
+  if (i >= 0) {
+    if (messages[i].cut && message.cut === false) messages[i] = { ...message, at };
+    else messages[i].how = message.how ?? messages[i].how;
   } else if (message.text !== undefined) {
-    r.messages.push(message);
-    if (r.messages.length > most) r.messages.shift();
-    if (message.from !== self.id && !(peer === room && isOpen() && !document.hidden)) r.unread++;
+    let place = messages.length;
+    while (place > 0 && messages[place - 1].at > at) place--;
+    messages.splice(place, 0, { ...message, at });
+    if (messages.length > most) messages.shift();
   }
   draw();
+}
+
+// unread is how many messages of others are in a conversation since it was last seen.
+const unread = (peer) => rooms.get(peer).messages.filter((m) => m.from !== self.id && m.at > (read[peer] ?? 0)).length;
+
+// seen notes that a conversation is.
+function seen(peer) {
+  const last = roomOf(peer).messages.at(-1);
+  if (!last || last.at <= (read[peer] ?? 0)) return;
+  read[peer] = last.at;
+  sessionStorage.setItem(readKey, JSON.stringify(read));
 }
 
 async function send(e) {
@@ -112,32 +128,31 @@ export function shown() {
   $("chat-text").focus();
 }
 
-let drawn = []; // the messages in the log: it only grows at its end
+let drawn = []; // the messages in the log
 
 export const draw = frame(() => {
-  if (isOpen()) roomOf(room).unread = 0;
+  if (isOpen()) seen(room);
   list();
   choices();
   set($("chat-about"), room === "" ? `Everybody who takes data type ${type} reads along.` : `Sealed to ${room}: others carry it and cannot read it.`);
   const { messages } = roomOf(room);
   const log = $("chat-log");
   const bottom = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-  if (drawn[0] !== messages[0] || drawn.length > messages.length) {
-    log.replaceChildren();
-    drawn = [];
-  }
-  for (const m of messages.slice(drawn.length)) {
+  let same = 0;
+  while (same < drawn.length && drawn[same] === messages[same]) same++;
+  for (const m of drawn.splice(same)) m.line.remove();
+  for (const m of messages.slice(same)) {
     m.line = line(m, drawn.at(-1));
     log.append(m.line);
     drawn.push(m);
   }
   for (const m of messages) if (m.line) set(m.line.lastElementChild, m.how || "");
   if (bottom) log.scrollTop = log.scrollHeight;
-  let unread = 0;
-  for (const r of rooms.values()) unread += r.unread;
-  $("chat-badge").hidden = !unread;
+  let all = 0;
+  for (const peer of rooms.keys()) all += unread(peer);
+  $("chat-badge").hidden = !all;
   $("chat-badge").dataset.level = "new";
-  set($("chat-badge"), unread);
+  set($("chat-badge"), all);
 });
 
 function line(m, before) {
@@ -149,10 +164,10 @@ function line(m, before) {
 
 function list() {
   const items = [...rooms.keys()].map((peer) => {
-    const { unread } = rooms.get(peer);
+    const news = unread(peer);
     const name = peer === "" ? "Everybody" : short(peer);
     const item = h("li", { role: "option", tabIndex: peer === room ? 0 : -1, "aria-selected": peer === room, "data-peer": peer, title: peer }, peer ? swatch(peer) : "", name);
-    if (unread) item.append(h("span", { className: "badge", "data-level": "new" }, unread));
+    if (news) item.append(h("span", { className: "badge", "data-level": "new" }, news));
     item.addEventListener("click", () => enter(peer));
     return item;
   });
