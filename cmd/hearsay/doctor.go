@@ -26,9 +26,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long: `Find out what is wrong with a node and around it: what was found, why, and what to
 do about it, the worst first; and whether others can open connections to it.
 
-It asks the running node for what that knows. Without one it looks at what keeps
-one from running: the configuration, the keys, the ports and who has them, the
-network interfaces. The exit code is 0 if all is well, 4 if a warning or an error
+It looks at the configuration and the keys, and asks the running node for what that
+knows. Without one it looks at what else keeps one from running: the ports and who
+has them, the network interfaces. The exit code is 0 if all is well, 4 if a warning or an error
 was found. What is only good to know (info) is no reason for that.`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -88,11 +88,14 @@ func (a *app) diagnose(ctx context.Context) (d diagnosis) {
 		if h, err = c.Health(ctx); err == nil {
 			d.Running, d.Reach = true, &h.Reach
 			d.Findings = append(d.Findings, h.Findings...)
-			return d
+			cfg.StateDir = c.Dir()
 		}
 	}
 	for _, c := range checkKeys(cfg) {
 		add(c)
+	}
+	if d.Running {
+		return d
 	}
 	var f *failure
 	switch {

@@ -5,10 +5,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -160,15 +158,13 @@ func hostKey(cfg *config.Config) string {
 }
 
 // ownID is the peer ID that the configuration settles, "" if it settles none:
-// the key that a node makes itself tells nothing before the node was there.
+// the key that a node makes itself tells nothing before the node was there. One that
+// the user named must be there: a slip of the pen must not mean any node.
 func ownID(cfg *config.Config) (string, error) {
 	if cfg.HostKey == "" {
 		return "", nil
 	}
 	id, err := identity.Load(cfg.HostKey)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
 	if err != nil {
 		return "", err
 	}

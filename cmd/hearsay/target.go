@@ -14,7 +14,9 @@ import (
 )
 
 // Which node a command means: the one of --state-dir, else the one that -c FILE
-// configures, else the first that runs with a default state folder.
+// configures, else the first that runs with a default state folder. Of the nodes in
+// default folders FILE means the one with its hostkey, if it names one, and with the
+// name of its network.
 
 const (
 	// maxNodes is how many nodes of one user find a default state folder.
@@ -78,11 +80,14 @@ func (a *app) find(ctx context.Context) (*control.Client, error) {
 		return nil, misconfigured("as it says; or name the node by its state folder: --state-dir DIR", err)
 	}
 	absent := control.ErrNoNode
+	if a.config != "" {
+		absent = fmt.Errorf("%w that %s configures", control.ErrNoNode, a.config)
+	}
 	for _, dir := range folders(cfg) {
 		c, err := control.Open(dir)
 		if err == nil {
-			var id string
-			if id, err = probe(ctx, c); err == nil && (want == "" || want == id) {
+			var id control.Identity
+			if id, err = probe(ctx, c); err == nil && (want == "" || want == id.ID) && (a.config == "" || cfg.Network == id.Network) {
 				return c, nil
 			}
 			c.Close()
@@ -90,19 +95,29 @@ func (a *app) find(ctx context.Context) (*control.Client, error) {
 		if cause := ctx.Err(); cause != nil {
 			return nil, cause
 		}
-		if err != nil && !errors.Is(err, control.ErrNoNode) && absent == control.ErrNoNode {
+		if err == nil || errors.Is(err, control.ErrNoNode) {
+			continue
+		}
+		if want == "" {
+			return nil, err // it may be the one that is meant, and no other acts in its place
+		}
+		if errors.Is(absent, control.ErrNoNode) {
 			absent = err // something is there, and is broken
 		}
 	}
 	return nil, absent
 }
 
-// probe asks a node for its peer ID, and not for long.
-func probe(ctx context.Context, c *control.Client) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+// probe asks a node who it is, and not for long.
+func probe(ctx context.Context, c *control.Client) (control.Identity, error) {
+	brief, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	id, err := c.Identity(ctx)
-	return id.ID, err
+	id, err := c.Identity(brief)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		err = &failure{exitTimeout, fmt.Errorf("the node with the state folder %s does not answer within %v", c.Dir(), probeTimeout),
+			"see its log; or name another node: --state-dir DIR"}
+	}
+	return id, err
 }
 
 // ask finds the node and has do talk to it, within --timeout.
