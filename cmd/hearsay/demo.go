@@ -142,7 +142,7 @@ func (a *app) showMovies(rows []movieRow, n *names, before int) int {
 			fmt.Fprintf(t, "%s\t%s\t%s\n", n.of(r.Peer), oneLine(shorten([]byte(r.Movie))), clock(r.Since))
 		}
 		t.Flush()
-		if isTerminal(w) && before > 0 {
+		if isTerminal(a.stdout) && before > 0 {
 			fmt.Fprintf(w, "\x1b[%dA\x1b[J", before)
 		} else if before > 0 {
 			fmt.Fprintln(w)

@@ -16,13 +16,27 @@ import (
 const maxShown = 1024
 
 // print writes v as one line of JSON if --json asks for it, and otherwise lets
-// human write it.
+// human write it. It fails if not everything could be written.
 func (a *app) print(v any, human func(io.Writer)) error {
-	if !a.json {
-		human(a.stdout)
-		return nil
+	if a.json {
+		return json.NewEncoder(a.stdout).Encode(v)
 	}
-	return json.NewEncoder(a.stdout).Encode(v)
+	w := &checked{w: a.stdout}
+	human(w)
+	return w.err
+}
+
+// checked keeps the first error of a writer, and writes nothing more after it.
+type checked struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checked) Write(p []byte) (n int, err error) {
+	if c.err == nil {
+		n, c.err = c.w.Write(p)
+	}
+	return n, c.err
 }
 
 // oneLine makes text from elsewhere (other nodes, files, the system) safe for a

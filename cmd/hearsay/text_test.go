@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +29,34 @@ func raw(text string) bool {
 		}
 	}
 	return false
+}
+
+var errBroken = errors.New("broken")
+
+// brokenWriter takes one byte, and no more.
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 1, errBroken }
+
+// What could not be written is an error, whoever writes, and nothing comes after it.
+func TestPrintFails(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		a := &app{stdout: brokenWriter{}, json: json}
+		if err := a.print("x", func(w io.Writer) { io.WriteString(w, "x\n") }); !errors.Is(err, errBroken) {
+			t.Errorf("json %v: %v", json, err)
+		}
+	}
+	var out bytes.Buffer
+	a := &app{stdout: &out}
+	if err := a.print("x", func(w io.Writer) { io.WriteString(w, "x\n") }); err != nil || out.String() != "x\n" {
+		t.Errorf("%q, %v", &out, err)
+	}
+	once := &checked{w: brokenWriter{}}
+	once.Write([]byte("xy"))
+	once.w = &out
+	if n, err := once.Write([]byte("z")); n != 0 || !errors.Is(err, errBroken) || out.String() != "x\n" {
+		t.Errorf("after an error %d bytes are written, %v: %q", n, err, &out)
+	}
 }
 
 func TestNothingRawReachesTheTerminal(t *testing.T) {
