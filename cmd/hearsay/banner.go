@@ -76,8 +76,8 @@ func (b *banner) write(w io.Writer, s style) {
 }
 
 // showEvents prints a line for each neighbour that comes and goes, until events
-// is closed or done.
-func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) {
+// is closed or done, or a line cannot be written.
+func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) error {
 	s := a.style()
 	linked := map[string]bool{}
 	joined := a.progress("looking for others")
@@ -85,20 +85,22 @@ func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) {
 	for {
 		select {
 		case <-done:
-			return
+			return nil
 		case e, ok := <-events:
 			if !ok {
-				return
+				return nil
 			}
 			if e.What == "linked" {
 				joined()
 			}
-			a.showEvent(e, linked, s)
+			if err := a.showEvent(e, linked, s); err != nil {
+				return err
+			}
 		}
 	}
 }
 
-func (a *app) showEvent(e node.PeerEvent, linked map[string]bool, s style) {
+func (a *app) showEvent(e node.PeerEvent, linked map[string]bool, s style) error {
 	id, sign, where := e.Peer.String(), "", ""
 	switch e.What {
 	case "linked":
@@ -108,10 +110,10 @@ func (a *app) showEvent(e node.PeerEvent, linked map[string]bool, s style) {
 		delete(linked, id)
 		sign = s.bold("-")
 	default:
-		return
+		return nil
 	}
 	event := control.PeerEvent{Version: control.Version, Time: e.Time, Peer: id, What: e.What, Addr: e.Addr}
-	a.print(event, func(w io.Writer) {
+	return a.print(event, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s %s%s %s\n", e.Time.Local().Format(time.TimeOnly), sign, id, where, s.faint("("+count(len(linked), "neighbour")+")"))
 	})
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -67,7 +68,9 @@ func TestShowEvents(t *testing.T) {
 		events <- e
 	}
 	close(events)
-	a.showEvents(events, nil)
+	if err := a.showEvents(events, nil); err != nil {
+		t.Error(err)
+	}
 	one, two := peer.ID("\x00\x01a").String(), peer.ID("\x00\x01b").String()
 	want := "03:04:05 + " + one + " at /ip4/192.0.2.1/tcp/1 (1 neighbour)\n" +
 		"03:04:05 + " + two + ` at \x1b[31m (2 neighbours)` + "\n" +
@@ -78,5 +81,16 @@ func TestShowEvents(t *testing.T) {
 
 	done := make(chan struct{})
 	close(done)
-	a.showEvents(make(chan node.PeerEvent), done) // returns
+	if err := a.showEvents(make(chan node.PeerEvent), done); err != nil {
+		t.Error(err)
+	}
+
+	full := make(chan node.PeerEvent, 2)
+	full <- node.PeerEvent{Peer: "\x00\x01a", What: "linked"}
+	full <- node.PeerEvent{Peer: "\x00\x01b", What: "linked"}
+	close(full)
+	a.stdout = brokenWriter{}
+	if err := a.showEvents(full, nil); !errors.Is(err, errBroken) || len(full) != 1 {
+		t.Errorf("what cannot be written gives %v, and %d more events wait, want 1", err, len(full))
+	}
 }

@@ -7,8 +7,10 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -68,6 +70,7 @@ func (a *app) demoMovies(ctx context.Context, c *control.Client, every time.Dura
 		return err
 	}
 	defer stream.Close()
+	signal.Ignore(syscall.SIGPIPE) // that would leave the node's choice behind
 	failed := make(chan error, 1)
 	if every > 0 {
 		picking, stop := context.WithCancel(ctx)
@@ -107,7 +110,9 @@ func (a *app) demoMovies(ctx context.Context, c *control.Client, every time.Dura
 			delete(table, s.Peer)
 		}
 		rows := slices.SortedFunc(maps.Values(table), func(x, y movieRow) int { return cmp.Compare(x.Peer, y.Peer) })
-		drawn = a.showMovies(rows, n, drawn)
+		if drawn, err = a.showMovies(rows, n, drawn); err != nil {
+			return err
+		}
 	}
 }
 
@@ -129,8 +134,8 @@ func pickMovies(ctx context.Context, c *control.Client, every time.Duration) err
 
 // showMovies draws the table, on a terminal over the one of so many lines before,
 // and returns how many lines it has.
-func (a *app) showMovies(rows []movieRow, n *names, before int) int {
-	a.print(struct {
+func (a *app) showMovies(rows []movieRow, n *names, before int) (int, error) {
+	err := a.print(struct {
 		Version int        `json:"version"`
 		Event   string     `json:"event"` // "table"
 		Rows    []movieRow `json:"rows"`  // by peer
@@ -149,5 +154,5 @@ func (a *app) showMovies(rows []movieRow, n *names, before int) int {
 		}
 		io.WriteString(w, b.String())
 	})
-	return len(rows) + 1
+	return len(rows) + 1, err
 }

@@ -18,14 +18,22 @@ func main() { os.Exit(hearsay()) }
 
 // hearsay is the whole program, from the arguments to the exit code. The first
 // signal ends the command's context; who sends a second one does not want to
-// wait for what that takes.
+// wait for what that takes. The end of the terminal is a signal, too, but not a
+// second one, since it may come from the shell and from the system.
 func hearsay() int {
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	hangup := make(chan os.Signal, 1)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(hangup, syscall.SIGHUP)
+	}
 	go func() {
-		<-signals
+		select {
+		case <-signals:
+		case <-hangup:
+		}
 		end()
 		<-signals
 		os.Exit(exitFailed)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,14 +24,15 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script: each is a shell session with the real
 // program, in a home folder of its own; [netns] holds where network namespaces
-// can be made, [root] for root. Beside testscript's commands there are
+// can be made, [root] for root, [hangups] where SIGHUP is not ignored, as it is
+// under nohup. Beside testscript's commands there are
 //
 //	exits CODE PROGRAM [ARGS]      run it; it must end with this code
 //	start NAME PROGRAM [ARGS]      run it in the background; $NAME_pid is its number
 //	awaits NAME [-count=N] REGEXP  wait until its output has N lines like this; $match
 //	                               is what the first one's group stands for
 //	! awaits NAME REGEXP           its output so far has no such line
-//	ends NAME CODE [SIGNAL]        signal it (INT, TERM, KILL), wait for its end
+//	ends NAME CODE [SIGNAL]        signal it (HUP, INT, TERM, KILL), wait for its end
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -53,6 +55,8 @@ func TestScripts(t *testing.T) {
 				return exec.Command("unshare", "-rn", "ip", "link", "set", "lo", "up").Run() == nil, nil
 			case "root":
 				return os.Geteuid() == 0, nil
+			case "hangups":
+				return !signal.Ignored(syscall.SIGHUP), nil
 			}
 			return false, errors.New("unknown condition")
 		},
@@ -134,6 +138,7 @@ func start(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	p := &process{Cmd: command(ts, args[1:]), done: make(chan struct{}), grown: make(chan struct{})}
 	p.Stdout, p.Stderr = p, p
+	p.WaitDelay = patience // when it is killed, what it has started may still hold them
 	ts.Check(p.Start())
 	all[args[0]] = p
 	ts.Setenv(args[0]+"_pid", strconv.Itoa(p.Process.Pid))
@@ -201,7 +206,7 @@ func awaits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-var signals = map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}
+var signals = map[string]os.Signal{"HUP": syscall.SIGHUP, "INT": os.Interrupt, "TERM": syscall.SIGTERM, "KILL": os.Kill}
 
 func ends(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,12 +17,18 @@ import (
 	"hearsay/node/control"
 )
 
+// showTimeout is how long the end waits for what is still to be printed: perhaps
+// nobody reads it.
+const showTimeout = time.Second
+
 func (a *app) runCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "run",
 		Short: "Run a node",
-		Long: `Run a node until Ctrl-C or SIGTERM; it takes its leave of its neighbours within
-3 seconds, and a second signal ends it at once.
+		Long: `Run a node until Ctrl-C, SIGTERM or the end of its terminal (nohup lets it outlive
+that); it takes its leave of its neighbours within 3 seconds, and a second signal
+ends it at once. If what it prints cannot be written any more it prints nothing
+more, and runs on.
 
 Without configuration it makes itself a hostkey in its state folder, finds other
 nodes on the local network, and serves the module API on 127.0.0.1:7001. What is
@@ -50,17 +57,32 @@ func (a *app) run(ctx context.Context) error {
 	}
 	watcher := as.node.Watch() // before anything can happen
 	defer watcher.Close()
+	signal.Ignore(syscall.SIGPIPE) // who reads what is printed may go away, and the node stays
 	showing, stop := context.WithCancel(ctx)
-	var shown sync.WaitGroup
+	var shown chan struct{} // closed when nothing more is printed
 	err = as.run(ctx, func() {
 		b := a.banner(as)
-		a.print(b, func(w io.Writer) { b.write(w, a.style()) })
 		a.tellSystemd("READY=1")
 		context.AfterFunc(ctx, func() { a.tellSystemd("STOPPING=1") })
-		shown.Go(func() { a.showEvents(watcher.C(), showing.Done()) })
+		shown = make(chan struct{})
+		go func() {
+			defer close(shown)
+			err := a.print(b, func(w io.Writer) { b.write(w, a.style()) })
+			if err == nil {
+				err = a.showEvents(watcher.C(), showing.Done())
+			}
+			if err != nil {
+				fmt.Fprintf(a.stderr, "warning: nothing more is printed, and the node runs on: %s\n", oneLine(err.Error()))
+			}
+		}()
 	})
 	stop()
-	shown.Wait()
+	if shown != nil {
+		select {
+		case <-shown:
+		case <-time.After(showTimeout):
+		}
+	}
 	return err
 }
 

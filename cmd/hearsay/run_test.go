@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -48,7 +50,25 @@ func TestNotify(t *testing.T) {
 // The program tells systemd when it can be used and when it ends, which it does
 // in time.
 func TestSystemd(t *testing.T) {
-	dir := t.TempDir()
+	cmd, dir, hears := service(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	hears("READY=1")
+	answers(t, dir)
+	cmd.Process.Signal(syscall.SIGTERM)
+	hears("STOPPING=1")
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// service prepares a node that takes what hears waits for to systemd, with its state
+// in dir.
+func service(t *testing.T) (cmd *exec.Cmd, dir string, hears func(want string)) {
+	t.Helper()
+	dir = t.TempDir()
 	config := filepath.Join(dir, "hearsay.ini")
 	if err := os.WriteFile(config, []byte("[hearsay]\nnetwork = systemd-test\nmdns = false\nstate_dir = state\n"+
 		"[gossip]\np2p_address = 127.0.0.1:0\napi_address = 127.0.0.1:0\n"), 0o600); err != nil {
@@ -58,23 +78,23 @@ func TestSystemd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
+	t.Cleanup(func() { socket.Close() })
 	socket.SetReadDeadline(time.Now().Add(patience))
-	hears := func(want string) {
+	cmd = exec.Command("hearsay", "run", "-c", config)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "GORACE=atexit_sleep_ms=0")
+	return cmd, filepath.Join(dir, "state"), func(want string) {
 		t.Helper()
 		text := make([]byte, 100)
 		if n, err := socket.Read(text); err != nil || string(text[:n]) != want {
 			t.Fatalf("got %q, %v; want %s", text[:n], err, want)
 		}
 	}
-	cmd := exec.Command("hearsay", "run", "-c", config)
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "GORACE=atexit_sleep_ms=0")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	hears("READY=1")
-	c, err := control.Open(filepath.Join(dir, "state"))
+}
+
+// answers checks that the node with this state folder does.
+func answers(t *testing.T, dir string) {
+	t.Helper()
+	c, err := control.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,10 +102,70 @@ func TestSystemd(t *testing.T) {
 	if _, err := c.Status(t.Context()); err != nil {
 		t.Errorf("ready, and does not answer: %v", err)
 	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	hears("STOPPING=1")
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("ended with %v", err)
+}
+
+// Whoever reads what a node prints may go away, or not read at all: it runs on, and
+// ends in time.
+func TestNobodyReads(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		reader func(r, w *os.File)
+		warns  bool
+	}{
+		{"gone", func(r, _ *os.File) { r.Close() }, true},
+		{"asleep", func(_, w *os.File) { fill(t, w) }, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, w, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			defer w.Close()
+			test.reader(r, w)
+			cmd, dir, hears := service(t)
+			cmd.Stdout = w
+			said, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			late := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+			defer late.Stop()
+			defer cmd.Process.Kill()
+			hears("READY=1")
+			if test.warns {
+				line, _ := bufio.NewReader(said).ReadString('\n')
+				if !strings.HasPrefix(line, "warning: nothing more is printed, and the node runs on: ") {
+					t.Errorf("it says %q", line)
+				}
+			}
+			answers(t, dir)
+			cmd.Process.Signal(syscall.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("ended with %v", err)
+			}
+		})
+	}
+}
+
+// fill writes to a pipe until it takes no more.
+func fill(t *testing.T, w *os.File) {
+	t.Helper()
+	pipe, err := w.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for some := make([]byte, 4096); err == nil; {
+		pipe.Write(func(fd uintptr) bool {
+			_, err = syscall.Write(int(fd), some)
+			return true
+		})
+	}
+	if !errors.Is(err, syscall.EAGAIN) {
+		t.Fatal(err)
 	}
 }
 
