@@ -171,20 +171,42 @@ func (as *assembly) open() error {
 // claim locks a state folder for this process: the one that the user named, or
 // the first default one that no other node has.
 func (as *assembly) claim() (err error) {
-	for i, dir := range folders(as.cfg) {
+	all := folders(as.cfg)
+	for i, dir := range all {
 		if as.unlock, err = journal.Lock(dir); err == nil {
 			as.dir, as.dirMoved = dir, i > 0
 			as.cfg.StateDir = dir // where the hostkey is, too
 			if err := control.Forget(dir); err != nil {
 				return &failure{exitFailed, fmt.Errorf("state: %w", err), "name another folder: --state-dir DIR"}
 			}
-			return nil
+			return alone(as.cfg, all[:i])
 		}
 		if !errors.Is(err, journal.ErrInUse) {
 			return &failure{exitFailed, fmt.Errorf("state: %w", err), "name another folder: --state-dir DIR"}
 		}
 	}
 	return &failure{exitFailed, fmt.Errorf("state: %w", err), "each node needs a state folder of its own: --state-dir DIR"}
+}
+
+// alone looks whether one of the nodes that have these state folders has the hostkey
+// that this one is to have: then it is this one, and runs already.
+func alone(cfg *config.Config, taken []string) error {
+	want, err := ownID(cfg)
+	if err != nil || want == "" {
+		return nil // what is wrong with the hostkey is told when it is loaded
+	}
+	for _, dir := range taken {
+		c, err := control.Open(dir)
+		if err != nil {
+			continue // it cannot be asked
+		}
+		id, err := probe(context.Background(), c)
+		c.Close()
+		if err == nil && id.ID == want {
+			return fail("see how it is: hearsay doctor --state-dir "+shellQuote(dir), "this node runs already (state folder %s)", dir)
+		}
+	}
+	return nil
 }
 
 // identity loads the hostkey. One that the user named must be there: a slip of
