@@ -108,6 +108,10 @@ func (a *app) diagnose(ctx context.Context) (d diagnosis) {
 		add(health.Condition{Code: health.NotAnswering, Text: "A node is there and does not answer: " + strings.TrimRight(err.Error(), ".") + ".",
 			Cure: "look at its log, then end it and start it again: hearsay run"})
 		return d
+	case cfg.Control.Off:
+		add(health.Condition{Code: health.NotAnswering, Severity: health.Warning, Text: "Whether a node runs cannot be asked: control_address = off.",
+			Cure: "nothing, if its log is enough; else set control_address and start it again"})
+		return d
 	default:
 		add(health.Condition{Code: health.NotRunning, Text: capital(err.Error()) + ".", Cure: "start one: hearsay run (another one's folder: --state-dir DIR or -c FILE)"})
 	}
@@ -136,11 +140,14 @@ func (a *app) settings() (*config.Config, []config.Warning, error) {
 
 // checkKeys looks at the files that a node needs to start.
 func checkKeys(cfg *config.Config) (cs []health.Condition) {
-	if _, err := identity.Load(hostKey(cfg)); err != nil && (cfg.HostKey != "" || !errors.Is(err, fs.ErrNotExist)) {
+	uid := owner(cfg.StateDir)
+	if _, err := identity.LoadFor(hostKey(cfg), uid); err != nil && (cfg.HostKey != "" || !errors.Is(err, fs.ErrNotExist)) {
 		cs = append(cs, health.Condition{Code: health.HostkeyUnusable, Text: capital(err.Error()) + ".", Cure: "as it says; or name another file: hostkey = FILE"})
 	}
-	if _, err := loadNetworkKey(cfg); err != nil {
-		cs = append(cs, health.Condition{Code: health.KeyUnusable, Text: capital(err.Error()) + ".", Cure: "as it says; or name another file: network_key = FILE"})
+	if cfg.NetworkKey != "" {
+		if _, err := identity.LoadNetworkKeyFor(cfg.NetworkKey, uid); err != nil {
+			cs = append(cs, health.Condition{Code: health.KeyUnusable, Text: capital(err.Error()) + ".", Cure: "as it says; or name another file: network_key = FILE"})
+		}
 	}
 	if _, err := allowedPeers(cfg); err != nil {
 		cs = append(cs, health.Condition{Code: health.ConfigWrong, About: cfg.AllowPeersFile, Text: capital(strings.ReplaceAll(err.Error(), "\n", "; ")) + ".", Cure: "mend the list of peers: a peer ID a line"})

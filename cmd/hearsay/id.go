@@ -57,7 +57,7 @@ func (a *app) sleeping(absent error) (control.Identity, error) {
 	if err != nil {
 		return control.Identity{}, err
 	}
-	id, err := identity.Load(hostKey(cfg))
+	id, err := identity.LoadFor(hostKey(cfg), owner(cfg.StateDir))
 	if errors.Is(err, fs.ErrNotExist) {
 		return control.Identity{}, &failure{exitNoNode, fmt.Errorf("%w, and it has no hostkey yet", absent), "start it: hearsay run"}
 	}

@@ -84,7 +84,7 @@ the fingerprint of a network's key: the same for the same key.`,
 			if err != nil {
 				return err
 			}
-			id, err := identity.Load(path)
+			id, err := identity.LoadFor(path, owner(filepath.Dir(path)))
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func (a *app) showNetworkKey(path string) error {
 	if err != nil {
 		return err
 	}
-	k, err := identity.LoadNetworkKey(path)
+	k, err := identity.LoadNetworkKeyFor(path, owner(filepath.Dir(path)))
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -118,6 +120,18 @@ func probe(ctx context.Context, c *control.Client) (control.Identity, error) {
 			"see its log; or name another node: --state-dir DIR"}
 	}
 	return id, err
+}
+
+// owner is the user whose keys may be looked at: this one, or for root the one whose
+// state folder dir is, since a service has a user of its own.
+func owner(dir string) int {
+	uid := os.Geteuid()
+	if info, err := os.Stat(dir); err == nil && uid == 0 {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			uid = int(stat.Uid)
+		}
+	}
+	return uid
 }
 
 // ask finds the node and has do talk to it, within --timeout.

@@ -20,8 +20,12 @@ const maxFileSize = 64 << 10
 // to the user of this process or to root and that nobody else may read or
 // write. Anything else, pipes and devices included, is refused without
 // waiting. A missing file gives an error that satisfies [fs.ErrNotExist].
-func Load(path string) (*Identity, error) {
-	text, err := readPrivate(path, hostkeyFile)
+func Load(path string) (*Identity, error) { return LoadFor(path, os.Geteuid()) }
+
+// LoadFor reads the hostkey at path as [Load] does in a process of the user uid. It
+// is for root, who looks at the key of a node that is to run as somebody else.
+func LoadFor(path string, uid int) (*Identity, error) {
+	text, err := readPrivate(path, hostkeyFile, uid)
 	if err != nil {
 		return nil, fmt.Errorf("hostkey %q: %w", path, err)
 	}
@@ -41,17 +45,17 @@ var hostkeyFile = secretFile{"a hostkey", "hearsay key new"}
 // key", under the same conditions as [Load] reads a hostkey; create is the command
 // that makes one.
 func ReadPrivate(path, name, create string) ([]byte, error) {
-	return readPrivate(path, secretFile{name, create})
+	return readPrivate(path, secretFile{name, create}, os.Geteuid())
 }
 
-func readPrivate(path string, kind secretFile) ([]byte, error) {
+func readPrivate(path string, kind secretFile, uid int) ([]byte, error) {
 	// Looked at before it is opened, since opening alone can set off a device;
 	// looked at again afterwards, since it may have been replaced in between.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, missing(path, kind, err)
 	}
-	if err := checkFile(path, kind, info); err != nil {
+	if err := checkFile(path, kind, info, uid); err != nil {
 		return nil, err
 	}
 	// O_NONBLOCK: a pipe put there in between must not make us wait.
@@ -63,7 +67,7 @@ func readPrivate(path string, kind secretFile) ([]byte, error) {
 	if info, err = f.Stat(); err != nil {
 		return nil, err
 	}
-	if err := checkFile(path, kind, info); err != nil {
+	if err := checkFile(path, kind, info, uid); err != nil {
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
@@ -88,7 +92,7 @@ func missing(path string, kind secretFile, err error) error {
 	return fmt.Errorf("%w; make one with: %s %s", fs.ErrNotExist, kind.create, shellQuote(path))
 }
 
-func checkFile(path string, kind secretFile, info fs.FileInfo) error {
+func checkFile(path string, kind secretFile, info fs.FileInfo, uid int) error {
 	mode := info.Mode()
 	switch mode.Type() {
 	case 0:
@@ -101,9 +105,13 @@ func checkFile(path string, kind secretFile, info fs.FileInfo) error {
 	default:
 		return errors.New("a device, and " + kind.name + " is a regular file")
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != os.Geteuid() && owner.Uid != 0 {
-		return fmt.Errorf("it belongs to user %d, who can change it, and this process runs as user %d; chown it, or run as its owner",
-			owner.Uid, os.Geteuid())
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok && int(owner.Uid) != uid && owner.Uid != 0 {
+		runs := "this process runs"
+		if uid != os.Geteuid() {
+			runs = "the node is to run"
+		}
+		return fmt.Errorf("it belongs to user %d, who can change it, and %s as user %d; chown it, or run as its owner",
+			owner.Uid, runs, uid)
 	}
 	if mode.Perm()&0o077 != 0 {
 		return fmt.Errorf("others may access it (mode %04o), and %s is secret; run: chmod 600 %s", mode.Perm(), kind.name, shellQuote(path))

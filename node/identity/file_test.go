@@ -88,7 +88,23 @@ func TestLoadChecksTheOwner(t *testing.T) {
 		t.Skip(err) // a user namespace without that user
 	}
 	_, err := Load(path)
-	wantError(t, err, "belongs to user 65534", "chown")
+	wantError(t, err, "belongs to user 65534", "this process runs as user 0", "chown")
+
+	// Root may look at it for who is to run with it, and for nobody else.
+	if _, err := LoadFor(path, 65534); err != nil {
+		t.Error(err)
+	}
+	_, err = LoadFor(path, 65533)
+	wantError(t, err, "belongs to user 65534", "the node is to run as user 65533")
+	network := filepath.Join(t.TempDir(), "swarm.key")
+	if err := errors.Join(NewNetworkKey().Write(network), os.Chown(network, 65534, 65534)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LoadNetworkKeyFor(network, 65534); err != nil {
+		t.Error(err)
+	}
+	_, err = LoadNetworkKey(network)
+	wantError(t, err, "belongs to user 65534")
 }
 
 func TestLoadTakesRegularFilesOnly(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 )
 
 // NetworkKey is the secret that the nodes of a closed network share: whoever has
@@ -37,8 +38,11 @@ func NewNetworkKey() (k NetworkKey) {
 // LoadNetworkKey reads the key of a closed network at path; see ParseNetworkKey
 // for what may be in it. The file is held to the same rules as a hostkey's: see
 // Load.
-func LoadNetworkKey(path string) (NetworkKey, error) {
-	text, err := readPrivate(path, networkKeyFile)
+func LoadNetworkKey(path string) (NetworkKey, error) { return LoadNetworkKeyFor(path, os.Geteuid()) }
+
+// LoadNetworkKeyFor is to LoadNetworkKey what LoadFor is to Load.
+func LoadNetworkKeyFor(path string, uid int) (NetworkKey, error) {
+	text, err := readPrivate(path, networkKeyFile, uid)
 	if err != nil {
 		return NetworkKey{}, fmt.Errorf("network key %q: %w", path, err)
 	}
