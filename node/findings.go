@@ -130,6 +130,7 @@ func (n *Node) facts(old time.Duration) health.Facts {
 		Now:           time.Now(),
 		Started:       n.started,
 		Neighbours:    len(links),
+		Unreached:     core.Unreached,
 		MustListen:    len(n.cfg.Listen) > 0,
 		Ways:          len(n.cfg.Contacts) > 0 || n.cfg.MDNS || core.Candidates > 0,
 		Difficulty:    n.cfg.DifficultyBits,

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"hearsay/discovery"
 	"hearsay/node/health"
 	"hearsay/node/journal"
@@ -66,6 +68,19 @@ func TestFacts(t *testing.T) {
 	n.trouble(&n.troubles.epoch, nil)
 	if finding(n, health.EpochBlocked) != nil {
 		t.Error("what is over is still found")
+	}
+}
+
+// Who knows others and reaches none of them says so, and not that nobody was found.
+func TestUnreachedIsAFact(t *testing.T) {
+	n, _ := startNode(t, nil)
+	gone, stop := startNode(t, nil)
+	addrs := gone.Host().Addrs()
+	stop()
+	n.Introduce(peer.AddrInfo{ID: gone.ID(), Addrs: addrs})
+	eventually(t, "the failed dial", func() bool { return n.facts(0).Unreached == 1 })
+	if f := n.facts(0); f.Neighbours != 0 || !f.Ways {
+		t.Errorf("facts %+v", f)
 	}
 }
 

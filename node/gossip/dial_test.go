@@ -27,6 +27,31 @@ func TestReplacedAtOnce(t *testing.T) {
 	}
 }
 
+// Who has no neighbour knows how many it could not reach: not those that left.
+func TestUnreached(t *testing.T) {
+	n := alone(t)
+	n.do(Candidate{Peer: "Y", Source: SourceLAN})
+	n.do(Candidate{Peer: "Z", Source: SourceLAN})
+	if b := n.s.Brief(); b.Candidates != 2 || b.Unreached != 0 {
+		t.Errorf("before a dial has ended: %+v", b)
+	}
+	n.do(DialFailed{"Y"})
+	n.do(DialFailed{"Z"})
+	if b := n.s.Brief(); b.Unreached != 2 {
+		t.Errorf("%d were not reached, want 2", b.Unreached)
+	}
+	n.do(LinkUp{Peer: "Y"})
+	if b := n.s.Brief(); b.Unreached != 0 {
+		t.Errorf("with a neighbour %d are told", b.Unreached)
+	}
+	n.recv("Y", &Bye{ByeLeaving})
+	n.do(LinkDown{"Y"})
+	n.s.candidates["Y"].fails = 1
+	if b := n.s.Brief(); b.Candidates != 2 || b.Unreached != 1 {
+		t.Errorf("when one has left: %+v", b)
+	}
+}
+
 // A peer that is forgotten and named again is not new.
 func TestPauseOutlivesCandidate(t *testing.T) {
 	n := alone(t, func(c *Config) { c.Degree = 2 })

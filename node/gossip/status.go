@@ -103,14 +103,24 @@ func (s *State) Status() Status {
 // Brief is what of a Status costs nothing to tell.
 type Brief struct {
 	Candidates int
-	Counters   Counters
-	CopiedBy   PeerID // "" = no other node uses this node's hostkey
+	// Unreached is how many of the candidates could not be dialled, as long as
+	// there is no link.
+	Unreached int
+	Counters  Counters
+	CopiedBy  PeerID // "" = no other node uses this node's hostkey
 }
 
 // Brief tells what is looked at again and again, at the same cost however many
 // nodes are known.
 func (s *State) Brief() Brief {
 	b := Brief{Candidates: len(s.candidates), Counters: s.count}
+	if len(s.links) == 0 {
+		for _, c := range s.candidateOrder {
+			if c.fails > 0 && !c.gone {
+				b.Unreached++
+			}
+		}
+	}
 	if s.isCopied() {
 		b.CopiedBy = s.copied.via
 	}

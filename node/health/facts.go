@@ -14,6 +14,9 @@ type Facts struct {
 	// Neighbours is how many there are, Relayed how many of them are linked
 	// through a relay.
 	Neighbours, Relayed int
+	// Unreached is how many nodes are known that could not be reached; it is known
+	// without neighbours only.
+	Unreached int
 	// Listens are the addresses that the node listens on; MustListen says that
 	// there should be some.
 	Listens    []string

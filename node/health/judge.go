@@ -94,12 +94,21 @@ func neighbours(_ *Judge, f Facts) []Condition {
 	switch {
 	case f.Neighbours == 0:
 		why := "Nobody was found yet, so nothing comes from others and nothing gets to them. Alone in the network, that is as it should be."
-		cure := "start another node, or name any other node's p2p address: bootstrapper = host:port"
-		if !f.Ways {
+		ports := p2pPort(f.Listens)
+		if f.Multicast.On {
+			ports += " and UDP port 5353"
+		}
+		cure := "start another node, or name any other node's p2p address: bootstrapper = host:port; and let " + ports + " in through firewalls"
+		switch {
+		case !f.Ways:
 			why = "Nobody can be found: multicast is off, no first contact is configured, and nobody is known from earlier runs."
 			cure = "name any other node's p2p address: bootstrapper = host:port; or let nodes of the local network be found: mdns = true"
-		} else if n := len(f.Contacts); n > 0 {
+		case len(f.Contacts) > 0:
 			why = fmt.Sprintf("Nobody answers. The first contact %s: %s.", f.Contacts[0].Address, sentence(f.Contacts[0].Error))
+		case f.Unreached > 0:
+			why = plural(f.Unreached, "node is known and cannot be reached", "nodes are known and none can be reached") +
+				", so nothing comes from others and nothing gets to them."
+			cure = "hearsay peers tells why of each; let " + p2pPort(f.Listens) + " in on one of the two machines"
 		}
 		return one(NoNeighbour, why, cure)
 	case f.Relayed == f.Neighbours:
@@ -108,6 +117,17 @@ func neighbours(_ *Judge, f Facts) []Condition {
 			"open a way to this node (forward the p2p port on the router, or port_mapping = true), or name a first contact that can be reached")
 	}
 	return nil
+}
+
+// p2pPort is the TCP port at which others reach the node.
+func p2pPort(listens []string) string {
+	for _, address := range listens {
+		if _, port, ok := strings.Cut(address, "/tcp/"); ok {
+			port, _, _ = strings.Cut(port, "/")
+			return "TCP port " + port
+		}
+	}
+	return "the p2p port"
 }
 
 func listeners(_ *Judge, f Facts) []Condition {

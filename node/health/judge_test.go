@@ -32,7 +32,10 @@ var rows = []struct {
 	severity   Severity
 	text, cure string
 }{
-	{"alone", func(f *Facts) { f.Neighbours = 0 }, NoNeighbour, "", Warning, "Nobody was found yet", "bootstrapper"},
+	{"alone", func(f *Facts) { f.Neighbours = 0 }, NoNeighbour, "", Warning, "Nobody was found yet", "bootstrapper = host:port; and let TCP port 6001 and UDP port 5353 in through firewalls"},
+	{"alone without multicast", func(f *Facts) { f.Neighbours, f.Multicast = 0, Multicast{} }, NoNeighbour, "", Warning, "Nobody was found yet", "let TCP port 6001 in through"},
+	{"a firewall", func(f *Facts) { f.Neighbours, f.Unreached, f.Listens = 0, 1, []string{"/ip4/192.0.2.1/tcp/7001/ws"} }, NoNeighbour, "", Warning, "1 node is known and cannot be reached, so", "hearsay peers tells why of each; let TCP port 7001 in on one"},
+	{"firewalls", func(f *Facts) { f.Neighbours, f.Unreached, f.Listens = 0, 2, nil }, NoNeighbour, "", Warning, "2 nodes are known and none can be reached", "let the p2p port in on one"},
 	{"alone without a way", func(f *Facts) { f.Neighbours, f.Ways = 0, false }, NoNeighbour, "", Warning, "multicast is off", "mdns = true"},
 	{"alone and the contact is silent", func(f *Facts) { f.Neighbours, f.Contacts = 0, []Contact{{"a:1", "refused."}} }, NoNeighbour, "", Warning, "The first contact a:1: refused.", "bootstrapper"},
 	{"relays only", func(f *Facts) { f.Relayed = 3 }, RelayedOnly, "", Warning, "through relays", "port_mapping"},
