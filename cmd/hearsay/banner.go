@@ -13,6 +13,10 @@ import (
 // shows all.
 const maxAddrs = 6
 
+// alonePause is how long a node looks for others before its user is told what says
+// why nobody is found; doctor knows it then.
+const alonePause = 30 * time.Second
+
 // banner is what a node tells its user when it is ready. It is the first line
 // of hearsay run --json.
 type banner struct {
@@ -33,6 +37,14 @@ type banner struct {
 
 	program string // as it was called
 	flags   string // by which commands in another terminal reach this node
+}
+
+// doctor is the command that says how this node is, "" if it cannot be asked.
+func (b *banner) doctor() string {
+	if b.Control == "" {
+		return ""
+	}
+	return b.program + b.flags + " doctor"
 }
 
 func (b *banner) write(w io.Writer, s style) {
@@ -76,22 +88,31 @@ func (b *banner) write(w io.Writer, s style) {
 }
 
 // showEvents prints a line for each neighbour that comes and goes, until events
-// is closed or done, or a line cannot be written.
-func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}) error {
+// is closed or done, or a line cannot be written. doctor is the command that says
+// why there are none, "" = there is none.
+func (a *app) showEvents(events <-chan node.PeerEvent, done <-chan struct{}, doctor string) error {
 	s := a.style()
 	linked := map[string]bool{}
 	joined := a.progress("looking for others")
 	defer joined()
+	alone := time.NewTimer(alonePause)
+	defer alone.Stop()
 	for {
 		select {
 		case <-done:
 			return nil
+		case <-alone.C:
+			if doctor != "" && !a.json {
+				joined()
+				fmt.Fprintf(a.stderr, "nobody yet: %s says why\n", doctor)
+			}
 		case e, ok := <-events:
 			if !ok {
 				return nil
 			}
 			if e.What == "linked" {
 				joined()
+				alone.Stop()
 			}
 			if err := a.showEvent(e, linked, s); err != nil {
 				return err

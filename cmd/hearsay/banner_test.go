@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -68,7 +70,7 @@ func TestShowEvents(t *testing.T) {
 		events <- e
 	}
 	close(events)
-	if err := a.showEvents(events, nil); err != nil {
+	if err := a.showEvents(events, nil, ""); err != nil {
 		t.Error(err)
 	}
 	one, two := peer.ID("\x00\x01a").String(), peer.ID("\x00\x01b").String()
@@ -81,7 +83,7 @@ func TestShowEvents(t *testing.T) {
 
 	done := make(chan struct{})
 	close(done)
-	if err := a.showEvents(make(chan node.PeerEvent), done); err != nil {
+	if err := a.showEvents(make(chan node.PeerEvent), done, ""); err != nil {
 		t.Error(err)
 	}
 
@@ -90,7 +92,49 @@ func TestShowEvents(t *testing.T) {
 	full <- node.PeerEvent{Peer: "\x00\x01b", What: "linked"}
 	close(full)
 	a.stdout = brokenWriter{}
-	if err := a.showEvents(full, nil); !errors.Is(err, errBroken) || len(full) != 1 {
+	if err := a.showEvents(full, nil, ""); !errors.Is(err, errBroken) || len(full) != 1 {
 		t.Errorf("what cannot be written gives %v, and %d more events wait, want 1", err, len(full))
+	}
+}
+
+// Who finds nobody for half a minute is told how to learn why, once, and nobody else
+// is.
+func TestNobodyYet(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		json   bool
+		doctor string
+		comes  bool
+		lasts  time.Duration
+		want   string
+	}{
+		{"alone", false, "./hearsay -c x doctor", false, time.Hour, "looking for others …\nnobody yet: ./hearsay -c x doctor says why\n"},
+		{"not yet", false, "hearsay doctor", false, alonePause - time.Second/2, "looking for others …\n"},
+		{"alone, and not to be asked", false, "", false, time.Hour, "looking for others …\n"},
+		{"alone, with --json", true, "hearsay doctor", false, time.Hour, ""},
+		{"in company", false, "hearsay doctor", true, time.Hour, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var err bytes.Buffer
+				a := &app{stdout: io.Discard, stderr: &err, json: test.json}
+				events, done := make(chan node.PeerEvent, 1), make(chan struct{})
+				if test.comes {
+					events <- node.PeerEvent{Peer: "\x00\x01a", What: "linked"}
+				}
+				time.AfterFunc(test.lasts, func() { close(done) })
+				a.showEvents(events, done, test.doctor)
+				if err.String() != test.want {
+					t.Errorf("got %q, want %q", &err, test.want)
+				}
+			})
+		})
+	}
+	b := &banner{program: "./hearsay", flags: " -c x"}
+	if got := b.doctor(); got != "" {
+		t.Errorf("without control API: %q", got)
+	}
+	if b.Control = "127.0.0.1:1"; b.doctor() != "./hearsay -c x doctor" {
+		t.Errorf("%q", b.doctor())
 	}
 }

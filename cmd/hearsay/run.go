@@ -69,7 +69,7 @@ func (a *app) run(ctx context.Context) error {
 			defer close(shown)
 			err := a.print(b, func(w io.Writer) { b.write(w, a.style()) })
 			if err == nil {
-				err = a.showEvents(watcher.C(), showing.Done())
+				err = a.showEvents(watcher.C(), showing.Done(), b.doctor())
 			}
 			if err != nil {
 				fmt.Fprintf(a.stderr, "warning: nothing more is printed, and the node runs on: %s\n", oneLine(err.Error()))
