@@ -55,6 +55,14 @@ do about it. With --json it is one object:
 
   {"error":"…","hint":"…","exit":1}`,
 		})
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	help.Args = func(_ *cobra.Command, args []string) error { // or a slip of the pen is answered by the whole program's help
+		if of, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return root.Args(of, rest)
+		}
+		return nil
+	}
 	return root
 }
 

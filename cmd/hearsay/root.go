@@ -34,6 +34,14 @@ then, in another terminal, try
 		a.announceCommand(), a.listenCommand(), a.chatCommand(), a.sendCommand(), a.stateCommand(), a.watchCommand(),
 		a.dhtCommand(), a.aliasCommand(), a.demoCommand(), a.manCommand(), a.completionCommand(),
 		a.keyCommand(), a.configCommand(), a.versionCommand(), exitCodesTopic())
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	help.Args = func(_ *cobra.Command, args []string) error { // or a slip of the pen is answered by the whole program's help
+		if of, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return a.noCommand(of, rest)
+		}
+		return nil
+	}
 	return root
 }
 
