@@ -56,7 +56,7 @@ func (b *banner) write(w io.Writer, s style) {
 			label = ""
 		}
 		if i == maxAddrs {
-			fmt.Fprintf(w, "  %-7s  and %d more: hearsay%s id\n", label, len(b.Addrs)-i, b.flags)
+			fmt.Fprintf(w, "  %-7s  and %d more: %s%s id\n", label, len(b.Addrs)-i, b.program, b.flags)
 			break
 		}
 		fmt.Fprintf(w, "  %-7s  %s\n", label, addr)

@@ -41,15 +41,15 @@ Ctrl-C ends it.
 	for i := range 10 {
 		b.Addrs = append(b.Addrs, fmt.Sprintf("/ip4/192.0.2.%d/tcp/6001", i))
 	}
-	b.API, b.Control, b.flags = "", "", ""
+	b.API, b.Control, b.flags, b.program = "", "", "", "./hearsay"
 	out.Reset()
 	b.write(&out, true)
-	for _, want := range []string{"\x1b[1m12D3KooWx\x1b[0m", "and 4 more: hearsay id\n", "API      off\n"} {
+	for _, want := range []string{"\x1b[1m12D3KooWx\x1b[0m", "and 4 more: ./hearsay id\n", "API      off\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, &out)
 		}
 	}
-	if strings.Contains(out.String(), "try") {
+	if strings.Contains(out.String(), "another terminal") {
 		t.Errorf("without control API other commands are no use:\n%s", &out)
 	}
 }
