@@ -61,18 +61,22 @@ func dhtKey(i int) (key [apimsg.KeySize]byte) {
 func (m *module) answer() (key [apimsg.KeySize]byte, value string) {
 	m.t.Helper()
 	m.SetReadDeadline(time.Now().Add(time.Minute))
-	msg, err := m.in.Next()
+	key, value, err := m.tryAnswer()
 	if err != nil {
 		m.t.Fatalf("waiting for an answer: %v", err)
 	}
+	return key, value
+}
+
+func (m *module) tryAnswer() (key [apimsg.KeySize]byte, value string, err error) {
+	msg, err := m.in.Next()
 	switch a := msg.(type) {
 	case *apimsg.Success:
-		return a.Key, string(a.Value)
+		key, value = a.Key, string(a.Value)
 	case *apimsg.Failure:
-		return a.Key, ""
+		key = a.Key
 	}
-	m.t.Fatalf("got a %v", msg.Type())
-	return
+	return key, value, err
 }
 
 func (m *module) expectAnswer(key int, value string) {
@@ -379,36 +383,65 @@ func FuzzDHTServer(f *testing.F) {
 	served := uint64(0)
 	f.Fuzz(func(t *testing.T, b, cuts []byte) {
 		p.t = t
+		before := p.srv.Stats()
+		said := understood(b, apimsg.TypePut, apimsg.TypeGet)
+		open := make(map[[apimsg.KeySize]byte]int) // GETs without an answer
+		gets := uint64(0)
+		for _, m := range said {
+			if m, ok := m.(*apimsg.Get); ok {
+				open[m.Key]++
+				gets++
+			}
+		}
 		c := p.dial()
-		send(c, b, cuts)
+		defer c.Close()
+		c.SetReadDeadline(time.Now().Add(patience))
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			send(c, b, cuts)
+		}()
+		m := &module{c, t, apimsg.NewReader(c, apimsg.TypeSuccess, apimsg.TypeFailure)}
+		cut := false // the server has closed
+		for len(open) > 0 && !cut {
+			key, _, err := m.tryAnswer()
+			switch {
+			case err == io.EOF, err == io.ErrUnexpectedEOF:
+				cut = true
+			case err != nil:
+				t.Fatalf("no answer to %v: %v", open, err)
+			case open[key] == 0:
+				t.Fatalf("an answer to what was not asked: %q", key)
+			case open[key] == 1:
+				delete(open, key)
+			default:
+				open[key]--
+			}
+		}
+		<-sent
 		c.Close()
 		ended.await(t, 1)
 		served++
-		if s := p.srv.Stats(); s.Accepted != served || s.Connections != 0 {
+		s := p.srv.Stats()
+		if s.Accepted != served || s.Connections != 0 {
 			t.Fatalf("after %d connections: %+v", served, s)
 		}
+		if cut && s.Violations == before.Violations {
+			t.Fatalf("no mistake has ended it, and there is no answer to %v", open)
+		}
+		if s.Gets-before.Gets != gets {
+			t.Fatalf("%d GETs were taken for %d", gets, s.Gets-before.Gets)
+		}
 		got := p.TakePuts()
-		for rest := b; len(rest) >= apimsg.HeaderSize; {
-			size := int(rest[0])<<8 | int(rest[1])
-			if size < apimsg.HeaderSize || size > len(rest) {
-				break
-			}
-			m, err := apimsg.Parse(rest[:size])
-			if err != nil {
-				break
-			}
-			rest = rest[size:]
-			switch m := m.(type) {
-			case *apimsg.Get:
-				continue
-			case *apimsg.Put:
-				if len(got) == 0 || got[0].Key != m.Key || got[0].TTL != m.TTL || got[0].Replication != m.Replication || !bytes.Equal(got[0].Value, m.Value) {
-					t.Fatalf("%.80v was taken for %.80v", m, got)
-				}
-				got = got[1:]
+		for _, m := range said {
+			m, ok := m.(*apimsg.Put)
+			if !ok {
 				continue
 			}
-			break
+			if len(got) == 0 || got[0].Key != m.Key || got[0].TTL != m.TTL || got[0].Replication != m.Replication || !bytes.Equal(got[0].Value, m.Value) {
+				t.Fatalf("%.80v was taken for %.80v", m, got)
+			}
+			got = got[1:]
 		}
 		if len(got) > 0 {
 			t.Fatalf("stored without having been said: %.80v", got)
