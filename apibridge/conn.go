@@ -2,6 +2,7 @@ package apibridge
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -21,7 +22,7 @@ type conn struct {
 	// Only the reading goroutine uses these.
 	timed bool  // the message being read has its deadline
 	armed bool  // there is a deadline, be it of an earlier message
-	last  error // what next failed with
+	last  error // what next or hear failed with
 
 	mu       sync.Mutex
 	cancel   context.CancelFunc
@@ -43,6 +44,21 @@ func newConn(ctx context.Context, nc net.Conn, limits *Limits, accept ...apimsg.
 // server closes, leave the connection to be written to; any other has stopped
 // it. None follows a stop.
 func (c *conn) next() (apimsg.Message, error) {
+	m, err := c.hear()
+	if violates(err) {
+		return nil, c.stop(err)
+	}
+	return m, err
+}
+
+func violates(err error) bool {
+	_, violation := errors.AsType[*apimsg.Violation](err)
+	return violation
+}
+
+// hear is next, but a violation leaves the connection to be written to as well: it
+// ends with finish.
+func (c *conn) hear() (apimsg.Message, error) {
 	if c.ctx.Err() != nil {
 		return nil, c.stop(errClosing)
 	}
@@ -51,8 +67,8 @@ func (c *conn) next() (apimsg.Message, error) {
 	switch {
 	case err == nil:
 		return m, nil
-	case err == io.EOF:
-		c.last = io.EOF
+	case err == io.EOF, violates(err):
+		c.last = err
 		return nil, c.last
 	case timedOut(err) && c.isDraining():
 		c.last = errClosing

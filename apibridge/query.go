@@ -122,9 +122,14 @@ func whole(x float64) uint32 {
 	return uint32(x)
 }
 
+// maxAsked is how many questions of one connection may wait for their answers, which
+// costs nothing: more than come at the usual rate while one waits for a peer.
+const maxAsked = 1 << 16
+
 // answerAll serves a connection on which every message is a question: answers
 // come in the order of the questions. A module that asks and closes its sending
-// half still gets them.
+// half still gets them. Questions are read while one waits for its answer, for that is
+// how a module that is gone is noticed.
 func answerAll(c *conn, count *queryCounters, answer func(context.Context) (apimsg.Message, error)) {
 	limit := rate.NewLimiter(c.limits.Rate, c.limits.Burst)
 	asking, giveUp := context.WithCancel(c.ctx) // when the server closes nobody waits any longer
@@ -136,27 +141,43 @@ func answerAll(c *conn, count *queryCounters, answer func(context.Context) (apim
 		case <-asking.Done():
 		}
 	}()
-	var frame []byte
+	asked, answered := make(chan struct{}, maxAsked), make(chan struct{})
+	go func() {
+		defer close(answered)
+		contain(c, func() {
+			var frame []byte
+			for range asked {
+				m, err := answer(asking)
+				if err == nil {
+					frame, err = apimsg.Append(frame[:0], m)
+				}
+				if err != nil && c.ctx.Err() == nil {
+					count.unanswered.Add(1)
+				}
+				if err == nil {
+					err = c.write(frame)
+				}
+				if err != nil {
+					c.stop(err)
+					return
+				}
+				count.answers.Add(1)
+			}
+		})
+	}()
 	for {
-		if _, err := c.next(); err != nil {
-			return
+		if _, err := c.hear(); err != nil {
+			break
 		}
 		count.queries.Add(1)
 		limit.Wait(c.ctx)
-		m, err := answer(asking)
-		if err == nil {
-			frame, err = apimsg.Append(frame[:0], m)
+		select {
+		case asked <- struct{}{}:
+		case <-answered: // early, because the connection has stopped
 		}
-		if err != nil {
-			count.unanswered.Add(1)
-			c.stop(err)
-			return
-		}
-		if c.write(frame) != nil {
-			return
-		}
-		count.answers.Add(1)
 	}
+	close(asked)
+	<-answered
 }
 
 // QueryStats are the counters of an RPS or NSE server.

@@ -26,11 +26,15 @@ type oracle struct {
 	mu               sync.Mutex
 	peers            []apibridge.SampledPeer // offered in turns
 	came             chan struct{}           // closed when there are some
+	waits            chan struct{}           // if not nil, told of each question
 	asked            int
 	nodes, deviation float64
 }
 
 func (o *oracle) SamplePeer(ctx context.Context) (apibridge.SampledPeer, error) {
+	if o.waits != nil {
+		o.waits <- struct{}{}
+	}
 	select {
 	case <-o.came:
 	case <-ctx.Done():
@@ -239,6 +243,38 @@ func TestRPS_WaitsForAPeer(t *testing.T) {
 			t.Errorf("counters: %+v", s)
 		}
 	})
+}
+
+// A module that is gone is not waited for, however many questions it has asked; one
+// that has only closed its sending half is.
+func TestRPS_GoneWhileWaiting(t *testing.T) {
+	ln := listen(t)
+	telling, ended := tellEnds(ln, 3)
+	o := &oracle{came: make(chan struct{}), waits: make(chan struct{}, 3)}
+	srv := apibridge.NewRPS(o, apibridge.RPSOptions{PeerTimeout: time.Hour})
+	serveUntilEnd(t, srv, telling)
+	dial := dialer(t, ln)
+	half := dial()
+	defer half.Close()
+	mustWrite(t, half, rpsQuery)
+	half.(*net.TCPConn).CloseWrite()
+	<-o.waits
+	for _, questions := range []int{1, 100} {
+		c := dial()
+		mustWrite(t, c, strings.Repeat(rpsQuery, questions))
+		<-o.waits
+		c.(*net.TCPConn).SetLinger(0)
+		c.Close()
+		ended.await(t, 1)
+	}
+	if s := srv.Stats(); s.Connections != 1 || s.Unanswered != 0 {
+		t.Errorf("counters: %+v", s)
+	}
+	o.peers = []apibridge.SampledPeer{{Addr: netip.MustParseAddrPort("192.0.2.7:1"), Ports: []apimsg.AppPort{{App: 500, Port: 1}}}}
+	close(o.came)
+	if got := reply(t, half); !strings.HasPrefix(got, "0010021d") {
+		t.Errorf("answer: %s", got)
+	}
 }
 
 // A server that closes waits for nobody.
