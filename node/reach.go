@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -320,7 +319,7 @@ func sameNetwork(local, remote multiaddr.Multiaddr) bool {
 	if err1 != nil || err2 != nil {
 		return false
 	}
-	return to.Equal(from) || to.To4() == nil && from.To4() == nil && bytes.Equal(to[:8], from[:8])
+	return to.Equal(from) || to.To4() == nil && from.To4() == nil && [8]byte(to) == [8]byte(from)
 }
 
 func texts(addrs []multiaddr.Multiaddr) []string {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hearsay/node/control"
+	"hearsay/node/journal"
 )
 
 // openTerminal makes a pseudo-terminal: what is written to ours is typed at theirs.
@@ -211,6 +212,11 @@ func TestChatTime(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, control.FileName), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	unlock, err := journal.Lock(dir) // as a node that runs does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
 	c, err := control.Open(dir)
 	if err != nil {
 		t.Fatal(err)
