@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hearsay/node/control"
-	"hearsay/node/journal"
+	"hearsay/node/folder"
 )
 
 // openTerminal makes a pseudo-terminal: what is written to ours is typed at theirs.
@@ -212,7 +212,7 @@ func TestChatTime(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, control.FileName), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := journal.Lock(dir) // as a node that runs does
+	unlock, err := folder.Lock(dir) // as a node that runs does
 	if err != nil {
 		t.Fatal(err)
 	}

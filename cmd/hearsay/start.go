@@ -19,8 +19,8 @@ import (
 	"hearsay/node/config"
 	"hearsay/node/control"
 	"hearsay/node/dashboard"
+	"hearsay/node/folder"
 	"hearsay/node/identity"
-	"hearsay/node/journal"
 	"hearsay/node/mail"
 	"hearsay/node/metrics"
 )
@@ -173,7 +173,7 @@ func (as *assembly) open() error {
 func (as *assembly) claim() (err error) {
 	all := folders(as.cfg)
 	for i, dir := range all {
-		if as.unlock, err = journal.Lock(dir); err == nil {
+		if as.unlock, err = folder.Lock(dir); err == nil {
 			as.dir, as.dirMoved = dir, i > 0
 			as.cfg.StateDir = dir // where the hostkey is, too
 			if err := control.Forget(dir); err != nil {
@@ -181,7 +181,7 @@ func (as *assembly) claim() (err error) {
 			}
 			return alone(as.cfg, all[:i])
 		}
-		if !errors.Is(err, journal.ErrInUse) {
+		if !errors.Is(err, folder.ErrInUse) {
 			return &failure{exitFailed, fmt.Errorf("state: %w", err), "name another folder: --state-dir DIR"}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 
 	"hearsay/discovery"
-	"hearsay/node/journal"
+	"hearsay/node/folder"
 )
 
 // lockStarts takes a lock of that name that the nodes of this user share, or reports
@@ -17,9 +17,9 @@ func lockStarts(name string) (unlock func(), taken bool) {
 	if err != nil {
 		return func() {}, false
 	}
-	release, err := journal.Lock(filepath.Join(dir, "."+name))
+	release, err := folder.Lock(filepath.Join(dir, "."+name))
 	if err != nil {
-		return func() {}, errors.Is(err, journal.ErrInUse)
+		return func() {}, errors.Is(err, folder.ErrInUse)
 	}
 	return func() { _ = release() }, false
 }

@@ -15,7 +15,7 @@ import (
 	"hearsay/node"
 	"hearsay/node/control"
 	"hearsay/node/dashboard"
-	"hearsay/node/journal"
+	"hearsay/node/folder"
 )
 
 // crowd is a made-up node with many peers.
@@ -158,7 +158,7 @@ func (o *observer) Close() {
 func serve(t *testing.T, n control.Node) (link func() string) {
 	t.Helper()
 	dir := t.TempDir()
-	unlock, err := journal.Lock(dir) // as a node that runs has it
+	unlock, err := folder.Lock(dir) // as a node that runs has it
 	if err != nil {
 		t.Fatal(err)
 	}

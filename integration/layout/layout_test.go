@@ -101,6 +101,7 @@ var rules = []rule{
 		reason: "what becomes of messages is decided without the node that carries them"},
 	{under: "node/shared", never: both(ours, not(within("node/journal"))), reason: "what nodes say of themselves is kept by whoever is told it"},
 	{under: "node/journal", never: within("node/gossip", "apibridge", "discovery", "cmd"), reason: "the journal keeps values, it does not interpret them"},
+	{under: "node/folder", only: standard, reason: "who has a folder is asked by those who know nothing of what is in it"},
 	{under: "node", never: within("apibridge", "node/config", "node/control", "node/dashboard", "cmd"),
 		reason: "a node can be embedded without its bridge, its files and its commands"},
 	{under: "node/control", never: within("apibridge", "node/transport", "node/journal", "discovery", "cmd"),

@@ -13,7 +13,7 @@ import (
 	"net/url"
 	"syscall"
 
-	"hearsay/node/journal"
+	"hearsay/node/folder"
 )
 
 // maxAnswer bounds what a client reads of one answer: a peer list of 4,096 with
@@ -33,7 +33,7 @@ type Client struct {
 }
 
 // Open finds the node that runs with the state folder dir, whose lock
-// ([journal.Lock]) it has. It fails with [ErrNoNode] if there is none; whether it
+// ([folder.Lock]) it has. It fails with [ErrNoNode] if there is none; whether it
 // answers shows with the first request. [Client.Close] frees the connection.
 func Open(dir string) (*Client, error) {
 	f, err := readFile(dir)
@@ -56,7 +56,7 @@ func Open(dir string) (*Client, error) {
 // runs fails with ErrNoNode unless the node runs that wrote the control file. Of one
 // that was killed the file stays, and its port is anybody's.
 func (c *Client) runs() error {
-	if locked, err := journal.Locked(c.dir); err != nil {
+	if locked, err := folder.Locked(c.dir); err != nil {
 		return err
 	} else if !locked {
 		return c.leftOver()

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"hearsay/node/journal"
+	"hearsay/node/folder"
 )
 
 // running starts a server on a real loopback port.
@@ -48,7 +48,7 @@ func serving(t *testing.T, cfg Config, n Node) *Server {
 // a node runs.
 func lock(t *testing.T, dir string) (unlock func() error) {
 	t.Helper()
-	unlock, err := journal.Lock(dir)
+	unlock, err := folder.Lock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,6 +42,8 @@ import (
 
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
+
+	"hearsay/node/folder"
 )
 
 // maxFile bounds the database file in bytes. The most that the limits of this
@@ -74,6 +76,9 @@ type Option func(*Journal)
 // WithClock sets the clock that epochs and ages are taken from; the default is
 // [time.Now].
 func WithClock(now func() time.Time) Option { return func(j *Journal) { j.now = now } }
+
+// ErrInUse means that another process has the journal open.
+var ErrInUse = folder.ErrInUse
 
 // Open opens the journal at path, a database file of mode 0600, and makes it,
 // and its folder, if it is missing. A file named "epoch" beside it belongs to
@@ -136,7 +141,7 @@ func (j *Journal) openDatabase() (err error) {
 	}()
 	// bbolt takes the same lock, but only after we would have read, and perhaps
 	// moved aside, a file that somebody else is writing.
-	if err := flock(f); err != nil {
+	if err := folder.LockFile(f); err != nil {
 		return err
 	}
 	if err := checkDatabase(f); err != nil {
@@ -319,18 +324,6 @@ func (j *Journal) guard(fn func() error, cause error) (err error) {
 		j.broken = err
 	}()
 	return fn()
-}
-
-// flock locks an open file against everybody else, without waiting.
-func flock(f *os.File) error {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	switch {
-	case errors.Is(err, syscall.EWOULDBLOCK):
-		return ErrInUse
-	case err != nil:
-		return fmt.Errorf("locking: %w; choose a folder on a local disk", err)
-	}
-	return nil
 }
 
 // release gives a locked file back. Closing alone would not do: a memory map

@@ -19,6 +19,8 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	state "hearsay/node/folder"
 )
 
 func TestMain(m *testing.M) {
@@ -222,7 +224,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		if _, err := Open(filepath.Join(folder, "other.db")); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Open in a read-only folder: %v", err)
 		}
-		if _, err := Lock(filepath.Join(folder, "sub")); !errors.Is(err, fs.ErrPermission) {
+		if _, err := state.Lock(filepath.Join(folder, "sub")); !errors.Is(err, fs.ErrPermission) {
 			t.Errorf("Lock in a read-only folder: %v", err)
 		}
 	})

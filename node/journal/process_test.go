@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
+
+	"hearsay/node/folder"
 )
 
 // The test binary runs itself as another process, in one of these roles.
@@ -22,7 +23,6 @@ const (
 	childFolder = "HEARSAY_JOURNAL_FOLDER"
 
 	roleEpochs = "epochs" // take epochs and print them until killed
-	roleLock   = "lock"   // take the lock, say so, wait for the end of input
 	roleFull   = "full"   // see TestFullDisk
 )
 
@@ -50,11 +50,6 @@ func child(role, folder string) (exit int) {
 	switch role {
 	case roleEpochs:
 		err = takeEpochs(folder)
-	case roleLock:
-		if _, err = Lock(folder); err == nil {
-			fmt.Println("locked")
-			_, err = io.Copy(io.Discard, os.Stdin)
-		}
 	case roleFull:
 		err = fillDisk(folder)
 	default:
@@ -67,11 +62,11 @@ func child(role, folder string) (exit int) {
 	return 0
 }
 
-func takeEpochs(folder string) error {
-	if _, err := Lock(folder); err != nil {
+func takeEpochs(dir string) error {
+	if _, err := folder.Lock(dir); err != nil {
 		return err
 	}
-	j, err := Open(filepath.Join(folder, name))
+	j, err := Open(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}
@@ -89,23 +84,6 @@ func takeEpochs(folder string) error {
 		if err := j.SavePeers(testPeers(n%1000, n%1000+3)); err != nil {
 			return err
 		}
-	}
-}
-
-// A link in the place of the lock is not followed: what it leads to would be emptied.
-func TestLockIsNoLink(t *testing.T) {
-	folder, other := t.TempDir(), filepath.Join(t.TempDir(), "other")
-	if err := os.WriteFile(other, []byte("precious"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(other, filepath.Join(folder, "lock")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Lock(folder); !errors.Is(err, syscall.ELOOP) {
-		t.Errorf("a lock that is a link: %v", err)
-	}
-	if text, err := os.ReadFile(other); string(text) != "precious" {
-		t.Errorf("it holds %q, %v", text, err)
 	}
 }
 
@@ -162,141 +140,6 @@ func TestKilledProcesses(t *testing.T) {
 	j := open(t, folder)
 	if e := must(j.NextEpoch()); e <= last {
 		t.Errorf("in the end: epoch %d after %d", e, last)
-	}
-}
-
-func TestLock(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "state")
-	cmd, in, out := start(t, roleLock, folder)
-	if line, err := out.ReadString('\n'); line != "locked\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
-	_, err := Lock(folder)
-	if !errors.Is(err, ErrInUse) {
-		t.Errorf("error %v is not ErrInUse", err)
-	}
-	for _, part := range []string{folder, fmt.Sprintf("(number %d)", cmd.Process.Pid)} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("error %q does not say %q", err, part)
-		}
-	}
-	in.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-
-	// The lock ended with the process although nobody called unlock.
-	unlock, err := Lock(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Lock(folder); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), strconv.Itoa(os.Getpid())) {
-		t.Errorf("a second lock in one process: %v", err)
-	}
-	for range 2 {
-		if err := unlock(); err != nil {
-			t.Errorf("unlock: %v", err)
-		}
-	}
-	again, err := Lock(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Calling the first unlock once more must not give away the second lock.
-	if err := unlock(); err != nil {
-		t.Errorf("unlock: %v", err)
-	}
-	if _, err := Lock(folder); !errors.Is(err, ErrInUse) {
-		t.Errorf("an old unlock gave away a new lock: %v", err)
-	}
-	if err := again(); err != nil {
-		t.Error(err)
-	}
-}
-
-// Whether a folder is locked can be seen, without changing anything.
-func TestLocked(t *testing.T) {
-	parent := t.TempDir()
-	folder := filepath.Join(parent, "state")
-	is := func(want bool, when string) {
-		t.Helper()
-		if got, err := Locked(folder); got != want || err != nil {
-			t.Errorf("%s: locked %v, %v", when, got, err)
-		}
-	}
-	is(false, "no folder")
-	if all := must(os.ReadDir(parent)); len(all) != 0 {
-		t.Errorf("looking has made %v", all)
-	}
-	unlock := must(Lock(folder))
-	is(true, "locked")
-	text := must(os.ReadFile(filepath.Join(folder, "lock")))
-	if string(text) != fmt.Sprintln(os.Getpid()) {
-		t.Errorf("after looking the lock says %q", text)
-	}
-	unlock()
-	is(false, "unlocked")
-	cmd, in, out := start(t, roleLock, folder)
-	if line, err := out.ReadString('\n'); line != "locked\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
-	is(true, "locked by another process")
-	in.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	is(false, "ended")
-}
-
-// Those who look are in nobody's way.
-func TestLockedIsNoLock(t *testing.T) {
-	folder := t.TempDir()
-	unlock := must(Lock(folder)) // makes the file
-	unlock()
-	stop := make(chan struct{})
-	var lookers sync.WaitGroup
-	defer lookers.Wait()
-	defer close(stop)
-	for range 2 {
-		lookers.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if _, err := Locked(folder); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for range 100 {
-		unlock, err := Lock(folder)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if locked, err := Locked(folder); !locked || err != nil {
-			t.Fatalf("locked %v, %v", locked, err)
-		}
-		unlock()
-	}
-}
-
-func TestLockWithoutPID(t *testing.T) {
-	folder := t.TempDir()
-	unlock, err := Lock(folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	for _, text := range []string{"", "x", "-1", strings.Repeat("9", 40)} {
-		if err := os.WriteFile(filepath.Join(folder, "lock"), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Lock(folder); !errors.Is(err, ErrInUse) || strings.Contains(err.Error(), "number") {
-			t.Errorf("lock file %q: %v", text, err)
-		}
 	}
 }
 

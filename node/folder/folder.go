@@ -1,4 +1,6 @@
-package journal
+// Package folder keeps a state folder to one process at a time, and tells others whether
+// one has it.
+package folder
 
 import (
 	"errors"
@@ -13,7 +15,7 @@ import (
 	"time"
 )
 
-// ErrInUse means that another process works in the same folder.
+// ErrInUse means that another process works in the same folder, or with the same file.
 var ErrInUse = errors.New("in use by another process")
 
 const lockName = "lock"
@@ -61,11 +63,11 @@ func Lock(dir string) (unlock func() error, err error) {
 	}), nil
 }
 
-// flockAmongLookers is flock for a file that Locked looks at.
+// flockAmongLookers is LockFile for a file that Locked looks at.
 func flockAmongLookers(f *os.File) error {
 	began := time.Now()
 	for {
-		err := flock(f)
+		err := LockFile(f)
 		// Who looks shares the lock with all who would. An owner does not.
 		if !errors.Is(err, ErrInUse) || time.Since(began) > lookPatience || syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) != nil {
 			return err
@@ -73,6 +75,19 @@ func flockAmongLookers(f *os.File) error {
 		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// LockFile locks an open file against everybody else, without waiting, until it is
+// closed: if somebody has it, the error is [ErrInUse].
+func LockFile(f *os.File) error {
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	switch {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return ErrInUse
+	case err != nil:
+		return fmt.Errorf("locking: %w; choose a folder on a local disk", err)
+	}
+	return nil
 }
 
 // Locked reports whether a process, this one included, has the lock of the folder
