@@ -235,7 +235,7 @@ func (d *Discovery) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	d.watch.look()
 	_, changed := d.watch.current()
-	wg.Go(func() { d.hangUpStranded(ctx, changed) })
+	wg.Go(func() { d.watch.heed(ctx, changed, d.hangUpStranded) })
 	wg.Go(func() { d.watch.run(ctx, d.cfg.PollInterval) })
 	if d.cfg.MDNS {
 		wg.Go(func() { d.mdns.run(ctx) })

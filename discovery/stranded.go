@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"context"
 	"errors"
 	"net"
 	"syscall"
@@ -10,21 +9,13 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// hangUpStranded closes, whenever this machine's network changes, the connections that
-// the change has cut. Who uses them would find that out by silence alone, and meanwhile
-// take the peers for present when they are found again. changed is the watcher's.
-func (d *Discovery) hangUpStranded(ctx context.Context, changed <-chan struct{}) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-		_, changed = d.watch.current()
-		for _, c := range stranded(d.cfg.Host.Network().Conns()) {
-			log.Debugf("closing a connection to %s: this machine is not at %s any more", c.RemotePeer(), c.LocalMultiaddr())
-			go c.Close() // which may take a while
-		}
+// hangUpStranded closes the connections that a change of this machine's network has cut.
+// Who uses them would find that out by silence alone, and meanwhile take the peers for
+// present when they are found again.
+func (d *Discovery) hangUpStranded() {
+	for _, c := range stranded(d.cfg.Host.Network().Conns()) {
+		log.Debugf("closing a connection to %s: this machine is not at %s any more", c.RemotePeer(), c.LocalMultiaddr())
+		go c.Close() // which may take a while
 	}
 }
 

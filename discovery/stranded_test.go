@@ -62,7 +62,7 @@ func TestStranded(t *testing.T) {
 	d.watch.look()
 	_, changed := d.watch.current()
 	ended := make(chan struct{})
-	go func() { d.hangUpStranded(t.Context(), changed); close(ended) }()
+	go func() { d.watch.heed(t.Context(), changed, d.hangUpStranded); close(ended) }()
 	t.Cleanup(func() { <-ended })
 	key.Store("after")
 	d.watch.look()

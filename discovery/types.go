@@ -236,15 +236,7 @@ func (f *typeFinder) run(ctx context.Context, await func(context.Context) bool, 
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		_, changed := watch.current()
-		for {
-			select {
-			case <-changed:
-				_, changed = watch.current()
-				f.moved()
-			case <-ctx.Done():
-				return
-			}
-		}
+		watch.heed(ctx, changed, f.moved)
 	})
 	for range kadTypeJobs {
 		wg.Go(func() {

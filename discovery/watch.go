@@ -104,6 +104,19 @@ func (w *watcher) current() (surroundings, <-chan struct{}) {
 	return w.now, w.changed
 }
 
+// heed calls f after each change since changed was had from current, until ctx ends.
+func (w *watcher) heed(ctx context.Context, changed <-chan struct{}, f func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+		_, changed = w.current()
+		f()
+	}
+}
+
 // look observes once. What cannot be observed is taken for unchanged.
 func (w *watcher) look() {
 	s, err := w.observe()

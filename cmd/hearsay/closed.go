@@ -16,12 +16,12 @@ import (
 // allowPause is how often the file with the list is looked at.
 const allowPause = time.Second
 
-// loadNetworkKey loads the key that is configured, nil if none is.
-func loadNetworkKey(cfg *config.Config) (*identity.NetworkKey, error) {
+// loadNetworkKey loads the key that is configured, as the user uid may, nil if none is.
+func loadNetworkKey(cfg *config.Config, uid int) (*identity.NetworkKey, error) {
 	if cfg.NetworkKey == "" {
 		return nil, nil
 	}
-	k, err := identity.LoadNetworkKey(cfg.NetworkKey)
+	k, err := identity.LoadNetworkKey(cfg.NetworkKey, uid)
 	if err != nil {
 		return nil, misconfigured("", err)
 	}

@@ -144,10 +144,8 @@ func checkKeys(cfg *config.Config) (cs []health.Condition) {
 	if _, err := identity.LoadFor(hostKey(cfg), uid); err != nil && (cfg.HostKey != "" || !errors.Is(err, fs.ErrNotExist)) {
 		cs = append(cs, health.Condition{Code: health.HostkeyUnusable, Text: capital(err.Error()) + ".", Cure: "as it says; or name another file: hostkey = FILE"})
 	}
-	if cfg.NetworkKey != "" {
-		if _, err := identity.LoadNetworkKeyFor(cfg.NetworkKey, uid); err != nil {
-			cs = append(cs, health.Condition{Code: health.KeyUnusable, Text: capital(err.Error()) + ".", Cure: "as it says; or name another file: network_key = FILE"})
-		}
+	if _, err := loadNetworkKey(cfg, uid); err != nil {
+		cs = append(cs, health.Condition{Code: health.KeyUnusable, Text: capital(err.Error()) + ".", Cure: "as it says; or name another file: network_key = FILE"})
 	}
 	if _, err := allowedPeers(cfg); err != nil {
 		cs = append(cs, health.Condition{Code: health.ConfigWrong, About: cfg.AllowPeersFile, Text: capital(strings.ReplaceAll(err.Error(), "\n", "; ")) + ".", Cure: "mend the list of peers: a peer ID a line"})

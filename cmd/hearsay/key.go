@@ -107,7 +107,7 @@ func (a *app) showNetworkKey(path string) error {
 	if err != nil {
 		return err
 	}
-	k, err := identity.LoadNetworkKeyFor(path, owner(filepath.Dir(path)))
+	k, err := identity.LoadNetworkKey(path, owner(filepath.Dir(path)))
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (as *assembly) open() error {
 	if err != nil {
 		return err
 	}
-	networkKey, err := loadNetworkKey(cfg)
+	networkKey, err := loadNetworkKey(cfg, os.Geteuid())
 	if err != nil {
 		return err
 	}

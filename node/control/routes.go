@@ -64,7 +64,7 @@ func (s *Server) handler() http.Handler {
 	open := map[string]bool{}
 	for _, r := range routes {
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) {
-			err := error(nil)
+			var err error
 			if r.loop {
 				err = s.turns()
 			}

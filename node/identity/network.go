@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 )
 
 // NetworkKey is the secret that the nodes of a closed network share: whoever has
@@ -35,13 +34,10 @@ func NewNetworkKey() (k NetworkKey) {
 	return k
 }
 
-// LoadNetworkKey reads the key of a closed network at path; see ParseNetworkKey
-// for what may be in it. The file is held to the same rules as a hostkey's: see
-// Load.
-func LoadNetworkKey(path string) (NetworkKey, error) { return LoadNetworkKeyFor(path, os.Geteuid()) }
-
-// LoadNetworkKeyFor is to LoadNetworkKey what LoadFor is to Load.
-func LoadNetworkKeyFor(path string, uid int) (NetworkKey, error) {
+// LoadNetworkKey reads the key of a closed network at path, as the user uid may; see
+// ParseNetworkKey for what may be in it. The file is held to the same rules as a
+// hostkey's: see LoadFor.
+func LoadNetworkKey(path string, uid int) (NetworkKey, error) {
 	text, err := readPrivate(path, networkKeyFile, uid)
 	if err != nil {
 		return NetworkKey{}, fmt.Errorf("network key %q: %w", path, err)

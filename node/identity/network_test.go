@@ -81,7 +81,7 @@ func TestNetworkKeyFile(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	got, err := LoadNetworkKey(path)
+	got, err := LoadNetworkKey(path, os.Geteuid())
 	if err != nil || got != k || got.Fingerprint() != k.Fingerprint() {
 		t.Errorf("read back: %v", err)
 	}
@@ -91,16 +91,16 @@ func TestNetworkKeyFile(t *testing.T) {
 	if err := NewNetworkKey().Write(path); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("written over: %v", err)
 	}
-	if _, err := LoadNetworkKey(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "hearsay key new --network") {
+	if _, err := LoadNetworkKey(filepath.Join(dir, "none"), os.Geteuid()); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "hearsay key new --network") {
 		t.Errorf("a missing file: %v", err)
 	}
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadNetworkKey(path); err == nil || !strings.Contains(err.Error(), "others may access it (mode 0640), and a network key is secret") {
+	if _, err := LoadNetworkKey(path, os.Geteuid()); err == nil || !strings.Contains(err.Error(), "others may access it (mode 0640), and a network key is secret") {
 		t.Errorf("a file for others: %v", err)
 	}
-	if _, err := LoadNetworkKey(dir); err == nil || !strings.Contains(err.Error(), "a folder") {
+	if _, err := LoadNetworkKey(dir, os.Geteuid()); err == nil || !strings.Contains(err.Error(), "a folder") {
 		t.Errorf("a folder: %v", err)
 	}
 }
